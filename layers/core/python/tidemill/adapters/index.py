@@ -1,0 +1,122 @@
+"""The table on DynamoDB: one table, `pk` and `sk`, strongly consistent reads, conditions in transactions."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from tidemill.errors import ConflictError
+from tidemill.ports import Put, Row, Update
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+_LOST = {"ConditionalCheckFailed", "TransactionConflict"}
+
+
+class DynamoIndex:
+    """An Index on one table. `client` is a low-level DynamoDB client."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self.table = table
+
+    def get(self, pk: str, sk: str) -> Row | None:
+        answer = self._client.get_item(TableName=self.table, Key=_key(pk, sk), ConsistentRead=True)
+        return _row(answer["Item"]) if "Item" in answer else None
+
+    def query(self, pk: str, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> list[Row]:
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {":pk": {"S": pk}, ":prefix": {"S": prefix}},
+            "ScanIndexForward": not newest_first,
+            "ConsistentRead": True,
+        }
+        rows: list[Row] = []
+        for page in self._client.get_paginator("query").paginate(**request):
+            rows += [_row(item) for item in page["Items"]]
+            if limit is not None and len(rows) >= limit:
+                return rows[:limit]
+        return rows
+
+    def transact(self, changes: Sequence[Put | Update]) -> None:
+        try:
+            self._client.transact_write_items(TransactItems=[self._item(change) for change in changes])
+        except ClientError as error:
+            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
+            if error.response["Error"]["Code"] == "TransactionCanceledException" and reasons & _LOST:
+                keys = ", ".join(f"{change.pk} {change.sk}" for change in changes)
+                raise ConflictError(f"one of the rows {keys} is not as expected; read them again") from error
+            raise
+
+    def _item(self, change: Put | Update) -> dict[str, Any]:
+        return {"Put": self._put(change)} if isinstance(change, Put) else {"Update": self._update(change)}
+
+    def _put(self, change: Put) -> dict[str, Any]:
+        row = {**change.row, "pk": change.pk, "sk": change.sk}
+        item: dict[str, Any] = {"TableName": self.table, "Item": {k: _attribute(v) for k, v in row.items()}}
+        if change.if_absent:
+            item["ConditionExpression"] = "attribute_not_exists(pk)"
+        elif change.if_epoch == 0:
+            item["ConditionExpression"] = "attribute_not_exists(epoch)"
+        elif change.if_epoch is not None:
+            item["ConditionExpression"] = "epoch = :epoch"
+            item["ExpressionAttributeValues"] = {":epoch": _attribute(change.if_epoch)}
+        return item
+
+    def _update(self, change: Update) -> dict[str, Any]:
+        attribute_names = {f"#n{i}": name for i, name in enumerate([*change.set, *change.if_equal])}
+        place = {name: alias for alias, name in attribute_names.items()}
+        values = {f":s{i}": _attribute(value) for i, value in enumerate(change.set.values())}
+        assignments = [f"{place[name]} = :s{i}" for i, name in enumerate(change.set)]
+        conditions = ["attribute_exists(pk)"]
+        for i, (name, value) in enumerate(change.if_equal.items()):
+            if value is None:
+                conditions.append(f"(attribute_not_exists({place[name]}) OR {place[name]} = :c{i})")
+            else:
+                conditions.append(f"{place[name]} = :c{i}")
+            values[f":c{i}"] = _attribute(value)
+        used = " ".join(assignments + conditions).replace("(", " ").replace(")", " ").split()
+        return {
+            "TableName": self.table,
+            "Key": _key(change.pk, change.sk),
+            "UpdateExpression": "SET " + ", ".join(assignments),
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeNames": {alias: n for alias, n in attribute_names.items() if alias in used},
+            "ExpressionAttributeValues": values,
+        }
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _row(item: Mapping[str, Any]) -> Row:
+    return {name: _plain(_deserialize(value)) for name, value in item.items()}
+
+
+def _attribute(value: Any) -> dict[str, Any]:
+    return _serialize(_exact(value))
+
+
+def _exact(value: Any) -> Any:
+    """Floats become decimals of the same shortest text; DynamoDB knows no binary floats."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, Mapping):
+        return {name: _exact(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(item) for item in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

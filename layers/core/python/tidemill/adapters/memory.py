@@ -1,0 +1,112 @@
+"""Adapters that keep everything in memory, for unit tests. They hold the same contract as the AWS ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tidemill.errors import ConflictError, RecordNotFound, StaleEpoch
+from tidemill.ports import Alias, Put, Row, Update
+
+
+class MemoryObjects:
+    """An ObjectStore. Every write of a key makes a new version, numbered "1", "2", …"""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, list[bytes]] = {}
+
+    def get(self, key: str, *, version_id: str | None = None) -> bytes:
+        try:
+            return self.versions[key][-1 if version_id is None else int(version_id) - 1]
+        except (KeyError, IndexError):
+            raise RecordNotFound(f"object {key!r} (version {version_id or 'current'}) does not exist") from None
+
+    def exists(self, key: str) -> bool:
+        return key in self.versions
+
+    def put_new(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> bool:
+        if key in self.versions:
+            return False
+        self.put(key, body, content_type=content_type)
+        return True
+
+    def put(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> None:
+        self.versions.setdefault(key, []).append(bytes(body))
+
+    def copy_new(self, source: str, target: str, *, version_id: str | None = None) -> bool:
+        return self.put_new(target, self.get(source, version_id=version_id))
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        return iter(sorted(key for key in self.versions if key.startswith(prefix)))
+
+
+class MemoryIndex:
+    """An Index."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Row] = {}
+
+    def get(self, pk: str, sk: str) -> Row | None:
+        row = self.rows.get((pk, sk))
+        return dict(row) if row is not None else None
+
+    def query(self, pk: str, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> list[Row]:
+        keys = sorted(key for key in self.rows if key[0] == pk and key[1].startswith(prefix))
+        if newest_first:
+            keys.reverse()
+        return [dict(self.rows[key]) for key in keys[:limit]]
+
+    def transact(self, changes: Sequence[Put | Update]) -> None:
+        for change in changes:
+            self._check(change)
+        for change in changes:
+            key = (change.pk, change.sk)
+            attributes = change.row if isinstance(change, Put) else {**self.rows[key], **change.set}
+            self.rows[key] = {**attributes, "pk": change.pk, "sk": change.sk}
+
+    def _check(self, change: Put | Update) -> None:
+        stored = self.rows.get((change.pk, change.sk))
+        if isinstance(change, Put):
+            lost = (change.if_absent and stored is not None) or (
+                change.if_epoch is not None and (stored or {}).get("epoch", 0) != change.if_epoch
+            )
+        else:
+            lost = stored is None or any(stored.get(name) != value for name, value in change.if_equal.items())
+        if lost:
+            raise ConflictError(f"row {change.pk} {change.sk} is not as expected; read it again")
+
+
+class MemoryWorkflows:
+    """A Workflows that records what was started."""
+
+    def __init__(self) -> None:
+        self.started: dict[tuple[str, str], Mapping[str, Any]] = {}
+
+    def start(self, machine: str, *, name: str, payload: Mapping[str, Any]) -> bool:
+        if (machine, name) in self.started:
+            return False
+        self.started[machine, name] = dict(payload)
+        return True
+
+
+class MemoryEndpoints:
+    """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment."""
+
+    def __init__(self) -> None:
+        self.published: dict[str, list[tuple[int, str]]] = {}
+        self.aliases: dict[str, Alias] = {}
+
+    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str) -> str:
+        versions = self.published.setdefault(project, [])
+        wanted = (model_version, identity)
+        if wanted not in versions:
+            versions.append(wanted)
+        return str(versions.index(wanted) + 2)
+
+    def alias(self, project: str) -> Alias:
+        return self.aliases.get(project, Alias("1", {}, "r0", 0))
+
+    def move_alias(self, project: str, *, version: str, weights: Mapping[str, float], epoch: int) -> None:
+        current = self.alias(project)
+        if current.epoch > epoch:
+            raise StaleEpoch(f"alias live of {project!r} is at epoch {current.epoch}, not {epoch}; read it again")
+        if current.epoch < epoch:
+            self.aliases[project] = Alias(version, dict(weights), f"r{epoch}", epoch)

@@ -1,0 +1,35 @@
+"""The AWS adapters of this function, made once per process and at first use. Only handlers call this."""
+
+from functools import lru_cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from tidemill.adapters.index import DynamoIndex
+from tidemill.adapters.objects import S3Objects
+from tidemill.adapters.workflows import StepFunctionsWorkflows
+from tidemill.settings import settings
+
+_RETRIES = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=60)
+
+
+@lru_cache(maxsize=None)
+def client(service: str) -> Any:
+    """A boto3 client with bounded retries."""
+    return boto3.client(service, config=_RETRIES)
+
+
+@lru_cache(maxsize=1)
+def objects() -> S3Objects:
+    return S3Objects(client("s3"), settings().bucket)
+
+
+@lru_cache(maxsize=1)
+def index() -> DynamoIndex:
+    return DynamoIndex(client("dynamodb"), settings().table)
+
+
+@lru_cache(maxsize=1)
+def workflows() -> StepFunctionsWorkflows:
+    return StepFunctionsWorkflows(client("stepfunctions"), settings().machines)

@@ -1,0 +1,100 @@
+"""Every error Tidemill raises on purpose.
+
+One root; one class per case that a caller or a state machine's `Catch` tells apart. The class name is the
+`ErrorEquals` of the state machine and the `error` field of the API. Each message gives the problem, the value
+and the remedy.
+"""
+
+
+class TidemillError(Exception):
+    """Root of all errors raised on purpose. `status` is the HTTP status the API answers with."""
+
+    status = 500
+
+
+class ProjectUnknown(TidemillError):
+    """No project file of that name was deployed."""
+
+    status = 404
+
+
+class ProjectInvalid(TidemillError):
+    """A project file does not follow the schema."""
+
+    status = 400
+
+
+class RecordNotFound(TidemillError):
+    """An object or row that the caller named does not exist."""
+
+    status = 404
+
+
+class UploadGone(TidemillError):
+    """The uploaded object version was deleted before it could be read; there is nothing to register."""
+
+    status = 410
+
+
+class UploadRejected(TidemillError):
+    """The upload cannot become a dataset version. `code` is stable and machine-readable."""
+
+    status = 422
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class RequestInvalid(TidemillError):
+    """A request's body does not follow the contract. `field` names the place, `reason` says what is wrong."""
+
+    status = 422
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class PayloadTooLarge(TidemillError):
+    """A request is larger than the endpoint takes."""
+
+    status = 413
+
+
+class ModelNotReady(TidemillError):
+    """The endpoint has no model yet: nothing was released."""
+
+    status = 503
+
+
+class ConflictError(TidemillError):
+    """A conditional write lost: someone else changed the same fact first. Read again, then decide again."""
+
+    status = 409
+
+
+class StaleEpoch(ConflictError):
+    """The actor holds an older epoch of a pointer than the one that is stored: it must not act any more."""
+
+
+class RetrainingHeld(TidemillError):
+    """A retraining request was held back by the lock or the cool-down. Not a fault."""
+
+    status = 409
+
+
+class ArtifactCorrupt(TidemillError):
+    """A model file's digest is not the registered one, or the file cannot be read as what it says it is."""
+
+
+class RunFailed(TidemillError):
+    """A training run cannot go on (no trial finished, too few rows, one class only)."""
+
+
+class OptionRefused(TidemillError):
+    """A run option that this deployment stage does not permit (rehearsal options in `prod`)."""
+
+    status = 403

@@ -1,0 +1,1 @@
+"""Stage `monitoring`: captured predictions are compared with the reference profile, and acted on once."""

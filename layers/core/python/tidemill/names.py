@@ -1,0 +1,168 @@
+"""Every name that two places must agree on: S3 keys, table keys, environment, metrics, SSM parameters.
+
+Functions, infrastructure, the CLI and the tests take names from here; none spells one itself.
+"""
+
+# --- environment variables of the functions -------------------------------------------------------------------
+ENV_STAGE = "TIDEMILL_STAGE"
+ENV_BUCKET = "TIDEMILL_DATA_BUCKET"
+ENV_TABLE = "TIDEMILL_TABLE"
+ENV_MACHINES = "TIDEMILL_MACHINES"  # JSON: stage word → state machine ARN
+ENV_LOOK_SECONDS = "TIDEMILL_LOOK_SECONDS"  # override of rollout.look_minutes, in seconds
+ENV_COOL_DOWN_SECONDS = "TIDEMILL_COOL_DOWN_SECONDS"  # override of retraining.cool_down_hours, in seconds
+ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
+
+# --- metrics ---------------------------------------------------------------------------------------------------
+METRIC_NAMESPACE = "Tidemill"
+METRIC_DRIFT_DETECTED = "DriftDetected"  # 1 when a closed window drifted, else 0; dimensions: project
+METRIC_DRIFTED_FEATURES = "DriftedFeatures"
+METRIC_WINDOW_ROWS = "WindowRows"
+METRIC_PREDICTIONS = "Predictions"
+METRIC_REQUEST_ERRORS = "RequestErrors"
+METRIC_QUARANTINED = "QuarantinedUploads"
+DIMENSION_PROJECT = "project"
+
+# --- log lines that a subscription picks up --------------------------------------------------------------------
+CAPTURE_TERM = "TIDEMILL_CAPTURE"
+
+LIVE_ALIAS = "live"
+
+
+# --- S3 keys ---------------------------------------------------------------------------------------------------
+INCOMING = "incoming/"
+
+
+def incoming(project: str, file: str) -> str:
+    return f"{INCOMING}{project}/{file}"
+
+
+def content(sha256: str) -> str:
+    """Where the bytes of that digest are stored, once, whatever they are called."""
+    return f"objects/sha256/{sha256[:2]}/{sha256}"
+
+
+def manifest(project: str, identity: str) -> str:
+    return f"manifests/{project}/{identity}.json"
+
+
+def validation(project: str, identity: str) -> str:
+    return f"manifests/{project}/{identity}.validation.json"
+
+
+def dataset(project: str, version: int) -> str:
+    return f"datasets/{project}/v{version:05d}.json"
+
+
+def comparison(project: str, version: int) -> str:
+    return f"datasets/{project}/v{version:05d}.comparison.json"
+
+
+def quarantine(project: str, upload_id: str) -> str:
+    """Folder of one quarantined upload: the `reason.json` lies in it, and points to the bytes."""
+    return f"quarantine/{project}/{upload_id}/"
+
+
+def run(project: str, run_id: str) -> str:
+    """Folder of a run: `plan.json`, `prepared/*.npz`, `trials/0003.json`, `final/…`, `evaluation.json`."""
+    return f"runs/{project}/{run_id}/"
+
+
+def model(project: str, version: int) -> str:
+    """Folder of a model version: `model.json`, `model.onnx`, `model.skops`, `profile.json`, `card.md`."""
+    return f"models/{project}/v{version:05d}/"
+
+
+def release(project: str, release_id: str) -> str:
+    """Folder of a release: `plan.json`, `look-0001.json`, …, `decision.json`."""
+    return f"releases/{project}/{release_id}/"
+
+
+def captured(project: str, day: str = "") -> str:
+    """Folder of captured predictions, or of one day (`YYYY-MM-DD`, the day of the request, UTC)."""
+    return f"captured/{project}/" + (f"dt={day}/" if day else "")
+
+
+def outcomes(project: str, day: str = "") -> str:
+    """Folder of outcomes, or of one day (`YYYY-MM-DD`, the day they were received, UTC)."""
+    return f"outcomes/{project}/" + (f"dt={day}/" if day else "")
+
+
+def window(project: str, window_id: str) -> str:
+    """Folder of a monitoring window: `window.json`, `rows.npz`, `report.json`, `report.html`."""
+    return f"windows/{project}/{window_id}/"
+
+
+def audit(project: str, event_id: str) -> str:
+    return f"audit/{project}/{event_id}.json"
+
+
+# --- table keys (partition key `pk`, sort key `sk`) ------------------------------------------------------------
+def pk(project: str) -> str:
+    return f"PROJECT#{project}"
+
+
+COUNTER_DATASETS = "COUNTER#dataset"
+COUNTER_MODELS = "COUNTER#model"
+POINTER_LIVE = "POINTER#live"
+LOCK_RETRAINING = "LOCK#retraining"
+CURSOR_WINDOW = "CURSOR#window"
+
+DATASETS = "DATASET#"
+CONTENTS = "CONTENT#"
+UPLOADS = "UPLOAD#"
+RUNS = "RUN#"
+MODELS = "MODEL#"
+RELEASES = "RELEASE#"
+WINDOWS = "WINDOW#"
+AUDIT = "AUDIT#"
+
+
+def sk_dataset(version: int) -> str:
+    return f"{DATASETS}{version:05d}"
+
+
+def sk_content(identity: str) -> str:
+    return f"{CONTENTS}{identity}"
+
+
+def sk_upload(upload_id: str) -> str:
+    return f"{UPLOADS}{upload_id}"
+
+
+def sk_run(run_id: str) -> str:
+    return f"{RUNS}{run_id}"
+
+
+def sk_model(version: int) -> str:
+    return f"{MODELS}{version:05d}"
+
+
+def sk_release(release_id: str) -> str:
+    return f"{RELEASES}{release_id}"
+
+
+def sk_window(window_id: str) -> str:
+    return f"{WINDOWS}{window_id}"
+
+
+def sk_audit(event_id: str) -> str:
+    return f"{AUDIT}{event_id}"
+
+
+# --- AWS resource names that are computed at run time too -------------------------------------------------------
+def endpoint_function(stage: str, project: str) -> str:
+    return f"tidemill-{stage}-{project}-predict"
+
+
+def model_layer(stage: str, project: str) -> str:
+    return f"tidemill-{stage}-{project}-model"
+
+
+def drift_alarm(stage: str, project: str) -> str:
+    return f"tidemill-{stage}-drift-{project}"
+
+
+def parameter(stage: str, thing: str) -> str:
+    """SSM parameter of a deployed thing: `data-bucket`, `table`, `api-url`, `state-machine/<stage word>`,
+    `function/<verb_noun>`, `endpoint/<project>`."""
+    return f"/tidemill/{stage}/{thing}"

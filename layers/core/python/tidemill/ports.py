@@ -1,0 +1,112 @@
+"""What the use cases need from the outside. The docstrings are the contract; one test suite
+(`tests/contract`) runs over every adapter.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+Row = dict[str, Any]
+
+
+class ObjectStore(Protocol):
+    """The data bucket. Keys are plain text; bodies are bytes; facts are written once."""
+
+    def get(self, key: str, *, version_id: str | None = None) -> bytes:
+        """The bytes of `key` (of that version). Raises RecordNotFound."""
+
+    def exists(self, key: str) -> bool:
+        """Whether `key` has a current version."""
+
+    def put_new(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> bool:
+        """Write `key` if it does not exist; False if it did (nothing is changed then)."""
+
+    def put(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """Write `key`, replacing what was there. Only for views that can be made again (reports)."""
+
+    def copy_new(self, source: str, target: str, *, version_id: str | None = None) -> bool:
+        """Server-side copy of `source` (of that version) to `target` if that does not exist; else False.
+        Raises RecordNotFound when the source does not exist."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All current keys that start with `prefix`, in lexical order."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """Write a row. `if_absent`: only if no row has this key. `if_epoch`: only if the stored row's `epoch` is
+    this number (0: no row, or a row without an epoch). The new row's own `epoch` is whatever `row` says."""
+
+    pk: str
+    sk: str
+    row: Mapping[str, Any]
+    if_absent: bool = False
+    if_epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """Set attributes of a row that exists, leaving the others. `if_equal`: only if these attributes have
+    these values (a missing attribute equals None)."""
+
+    pk: str
+    sk: str
+    set: Mapping[str, Any]
+    if_equal: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Index(Protocol):
+    """The table: counters, pointers, locks, views. Values are JSON values (no NaN, no bytes)."""
+
+    def get(self, pk: str, sk: str) -> Row | None:
+        """The row, strongly consistent, with `pk` and `sk`; None if there is none."""
+
+    def query(self, pk: str, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> list[Row]:
+        """All rows of `pk` whose `sk` starts with `prefix`, ordered by `sk`, strongly consistent."""
+
+    def transact(self, changes: Sequence[Put | Update]) -> None:
+        """All changes or none. Raises ConflictError when any condition does not hold (or an Update's row does
+        not exist). At most 100 changes."""
+
+
+class Workflows(Protocol):
+    """The state machines."""
+
+    def start(self, machine: str, *, name: str, payload: Mapping[str, Any]) -> bool:
+        """Start the machine of that stage word under a deterministic execution name. False if an execution of
+        that name exists already."""
+
+
+@dataclass(frozen=True)
+class Alias:
+    """What a function alias points to. `weights` are the additional versions; `revision` fences the update;
+    `epoch` is the pointer's epoch that was last applied (kept in the alias description)."""
+
+    version: str
+    weights: Mapping[str, float]
+    revision: str
+    epoch: int
+
+
+class Endpoints(Protocol):
+    """The inference functions, one per project, each with the alias `live`."""
+
+    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str) -> str:
+        """Publish the endpoint's code together with the model bundle (a layer zip at that S3 key) as a function
+        version, and give its number. Publishing the same model version and identity again gives the same
+        number."""
+
+    def alias(self, project: str) -> Alias:
+        """The alias `live`."""
+
+    def move_alias(self, project: str, *, version: str, weights: Mapping[str, float], epoch: int) -> None:
+        """Point `live` at `version` with additional `weights`. Raises StaleEpoch if a higher epoch was applied
+        already; ConflictError if the alias changed in between. Applying the same epoch again changes nothing."""
+
+
+class Clock(Protocol):
+    """The time, as an argument."""
+
+    def __call__(self) -> datetime:
+        """Now, aware, in UTC."""

@@ -1,0 +1,1 @@
+"""Stage `serving`: requests become predictions, captured; late outcomes come back."""

@@ -1,0 +1,43 @@
+"""Settings of the functions, parsed once from the environment at first use, never at import."""
+
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+
+from pydantic import BaseModel, ConfigDict
+
+from tidemill import names
+
+
+class Settings(BaseModel):
+    """What a function knows of its deployment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    bucket: str
+    table: str
+    machines: Mapping[str, str] = {}
+    look_seconds: float | None = None
+    cool_down_seconds: float | None = None
+    rehearsal: bool = False
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Raises KeyError naming the variable that is missing."""
+    return Settings(
+        stage=environment[names.ENV_STAGE],
+        bucket=environment[names.ENV_BUCKET],
+        table=environment[names.ENV_TABLE],
+        machines=json.loads(environment.get(names.ENV_MACHINES) or "{}"),
+        look_seconds=environment.get(names.ENV_LOOK_SECONDS) or None,
+        cool_down_seconds=environment.get(names.ENV_COOL_DOWN_SECONDS) or None,
+        rehearsal=environment.get(names.ENV_REHEARSAL) == "true",
+    )
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """This function's settings."""
+    return from_environment(os.environ)

@@ -1,0 +1,1 @@
+"""Stage `training`: a dataset version becomes a candidate model with its evidence."""
