@@ -1,7 +1,8 @@
-"""Make `.venv` with everything a checkout needs, from a lock with hashes. Standard library only; any Python >= 3.11.
+"""Make `.venv` with everything a checkout needs, from a lock with hashes. Standard library only.
 
-Called by `make` (every target that needs it). Prefers Python 3.13, the version of the Lambda runtime: one on the
-path that really runs, a pyenv version's folder, or one that `uv` fetches; else the Python that runs this file serves.
+Called by `make` (every target that needs it) with any Python >= 3.11. Prefers Python 3.13, the version of the
+Lambda runtime: one on the path that really runs, a pyenv version's folder, or one that `uv` fetches; else the
+Python that runs this file serves.
 """
 
 import hashlib
@@ -101,7 +102,9 @@ def digest() -> str:
 
 def main() -> None:
     if sys.version_info < LEAST:
-        sys.exit(f"Python >= 3.11 is needed, this is {sys.version.split()[0]}: run make with PYTHON=<a newer one>.")
+        sys.exit(
+            f"Python >= 3.11 is needed, this is {sys.version.split()[0]}: run make with PYTHON=<a newer one>."
+        )
     if READY.exists() and READY.read_text() == digest():
         READY.touch()
         return

@@ -13,9 +13,7 @@ logger = Logger()
 
 def count(metric: str, value: float, *, project: str) -> None:
     """One data point of a project's metric, written as an embedded-metric-format log line."""
-    with single_metric(
-        name=metric, unit=MetricUnit.Count, value=value, namespace=names.METRIC_NAMESPACE
-    ) as line:
+    with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace=names.METRIC_NAMESPACE) as line:
         line.add_dimension(names.DIMENSION_PROJECT, project)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tidemill.errors import ProjectInvalid, ProjectUnknown
 
 PACKAGE = "tidemill_projects"
+Algorithm = Literal["linear", "gradient_boosting", "random_forest"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 
 
@@ -59,7 +60,10 @@ class Search(_Strict):
     trials: int = Field(8, ge=1, le=1000)
     concurrency: int = Field(4, ge=1, le=40)
     seed: int = 0
-    algorithms: tuple[Literal["linear", "gradient_boosting", "random_forest"], ...] = ("linear", "gradient_boosting")
+    algorithms: tuple[Literal["linear", "gradient_boosting", "random_forest"], ...] = (
+        "linear",
+        "gradient_boosting",
+    )
 
 
 class Gates(_Strict):

@@ -98,7 +98,8 @@ def _row(item: Mapping[str, Any]) -> Row:
 
 
 def _attribute(value: Any) -> dict[str, Any]:
-    return _serialize(_exact(value))
+    typed: dict[str, Any] = _serialize(_exact(value))
+    return typed
 
 
 def _exact(value: Any) -> Any:

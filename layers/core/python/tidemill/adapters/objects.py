@@ -21,9 +21,11 @@ class S3Objects:
     def get(self, key: str, *, version_id: str | None = None) -> bytes:
         version = {"VersionId": version_id} if version_id else {}
         try:
-            return self._client.get_object(Bucket=self.bucket, Key=key, **version)["Body"].read()
+            answer = self._client.get_object(Bucket=self.bucket, Key=key, **version)
         except ClientError as error:
             raise _translated(error, key, version_id) from error
+        body: bytes = answer["Body"].read()
+        return body
 
     def exists(self, key: str) -> bool:
         try:
@@ -66,11 +68,11 @@ class S3Objects:
                 yield item["Key"]
 
 
-def _code(error: ClientError) -> str:
-    return error.response["Error"]["Code"]
+def _code(error: Any) -> str:
+    return str(error.response["Error"]["Code"])
 
 
-def _translated(error: ClientError, key: str, version_id: str | None) -> Exception:
+def _translated(error: Exception, key: str, version_id: str | None) -> Exception:
     if _code(error) in _MISSING:
         return RecordNotFound(f"object {key!r} (version {version_id or 'current'}) does not exist")
     if _code(error) == "ConditionalRequestConflict":
