@@ -1,0 +1,33 @@
+"""Compile every lock anew: the checkout's, uv's own, and one per third-party layer (`make lock`).
+
+The layers' locks are constrained by the checkout's, so that the laptop and the functions run the same versions.
+Locks hold hashes and no addresses.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMON = ("--universal", "--generate-hashes", "--no-header", "--quiet", "--upgrade")
+
+
+def compile_lock(source: Path, target: Path, *options: str) -> None:
+    """`uv pip compile` of one file; paths in the lock's comments are relative to the checkout."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    places = [str(path.relative_to(ROOT)) for path in (source, target)]
+    subprocess.run([uv, "pip", "compile", *COMMON, *options, places[0], "-o", places[1]], cwd=ROOT, check=True)
+    print(f"{places[1]}: {target.read_text().count('==')} packages")
+
+
+def main() -> None:
+    checkout = ROOT / "requirements.txt"
+    compile_lock(ROOT / "requirements.in", checkout, "--python-version", "3.11")
+    constrained = ("-c", "requirements.txt")
+    compile_lock(ROOT / "tools" / "uv.in", ROOT / "tools" / "uv.txt", "--python-version", "3.11", *constrained)
+    for source in sorted((ROOT / "layers").glob("*/requirements.in")):
+        compile_lock(source, source.with_suffix(".txt"), "--python-version", "3.13", *constrained)
+
+
+if __name__ == "__main__":
+    main()
