@@ -80,6 +80,10 @@ class StaleEpoch(ConflictError):
     """The actor holds an older epoch of a pointer than the one that is stored: it must not act any more."""
 
 
+class IndexBehind(TidemillError):
+    """The table lacks a fact that S3 holds (the table was lost or restored): rebuild it before going on."""
+
+
 class RetrainingHeld(TidemillError):
     """A retraining request was held back by the lock or the cool-down. Not a fault."""
 

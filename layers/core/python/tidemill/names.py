@@ -20,6 +20,8 @@ METRIC_WINDOW_ROWS = "WindowRows"
 METRIC_PREDICTIONS = "Predictions"
 METRIC_REQUEST_ERRORS = "RequestErrors"
 METRIC_QUARANTINED = "QuarantinedUploads"
+METRIC_IGNORED = "IgnoredUploads"  # objects under incoming/ that belong to no project
+METRIC_FAILED = "FailedUploads"  # uploads that Tidemill itself failed to take in
 DIMENSION_PROJECT = "project"
 
 # --- log lines that a subscription picks up --------------------------------------------------------------------
@@ -110,6 +112,7 @@ CURSOR_WINDOW = "CURSOR#window"
 DATASETS = "DATASET#"
 CONTENTS = "CONTENT#"
 UPLOADS = "UPLOAD#"
+FILES = "FILE#"
 RUNS = "RUN#"
 MODELS = "MODEL#"
 RELEASES = "RELEASE#"
@@ -127,6 +130,11 @@ def sk_content(identity: str) -> str:
 
 def sk_upload(upload_id: str) -> str:
     return f"{UPLOADS}{upload_id}"
+
+
+def sk_file(path: str) -> str:
+    """The latest upload of a file that was taken in: it supersedes earlier ones that arrive late."""
+    return f"{FILES}{path}"
 
 
 def sk_run(run_id: str) -> str:
