@@ -5,11 +5,11 @@ Called by `tidemill.monitoring.drift`; writes nothing. The forms of a profile ar
 - PSI: the sum over bins of (a - e) ln(a/e), with e and a the shares of reference and current rows (Siddiqi 2006,
   "Credit Risk Scorecards": below 0.1 stable, to 0.25 some shift, above a large one). Numeric bins are deciles of
   the reference, the outer ones open; a value that alone holds a tenth of the rows is a bin of its own. Each
-  category is a bin, the rare ones are one together. Missing is a bin. Half a row is added to every bin (Krichevsky
-  & Trofimov 1981), so that an empty one counts as rare, not as impossible.
+  category is a bin, rare ones share bins. Missing is a bin. Half a row is added to every bin (Krichevsky &
+  Trofimov 1981), so that an empty one counts as rare, not as impossible.
 - D: the largest difference of the distribution functions, missing taken as below every number. A profile brackets
   its function between two edges; D is the largest difference that is certain. The D of the rows is at most 1/255
-  more for rows against a profile, 2/255 for two profiles, and the same where at most 256 distinct values were kept.
+  more for rows against a profile, 2/255 for two profiles, and the same where all values (at most 256) were kept.
 - Chi-squared: the test of homogeneity of two rows of counts (Pearson 1900); cells that expect fewer than 5 are
   pooled (Cochran 1954, Biometrics 10).
 """
@@ -24,7 +24,7 @@ from tidemill.monitoring.significance import chi2_sf, kolmogorov_smirnov_p
 
 Array = NDArray[Any]
 BINS = 10
-RARE = 0.005  # share of rows on both sides below which categories share one PSI bin
+RARE = 0.02  # share of the reference's rows below which categories share PSI bins
 LEAST_EXPECTED = 5
 
 
@@ -49,7 +49,7 @@ def category(reference: Profile, current: Profile) -> Measure:
     """PSI over the categories, and the chi-squared test of homogeneity."""
     expected, actual = category_counts(reference, current)
     statistic, df = chi2_homogeneity(expected, actual)
-    return Measure(psi(*_without_rare(expected, actual)), statistic, chi2_sf(statistic, df))
+    return Measure(psi(*_grouped(expected, actual)), statistic, chi2_sf(statistic, df))
 
 
 def psi(expected: Array, actual: Array, *, pseudo_count: float = 0.5) -> float:
@@ -117,11 +117,19 @@ def missing_rate(profile: Profile) -> float:
     return float(profile["missing"]) / max(rows(profile), 1)
 
 
-def _without_rare(expected: Array, actual: Array) -> tuple[Array, Array]:
-    """With hundreds of rare values as bins, PSI would grow with their number; missing stays a bin of its own."""
-    rare = np.maximum(expected / max(expected.sum(), 1), actual / max(actual.sum(), 1)) < RARE
-    rare[-1] = False
-    return np.append(expected[~rare], expected[rare].sum()), np.append(actual[~rare], actual[rare].sum())
+def _grouped(expected: Array, actual: Array) -> tuple[Array, Array]:
+    """The counts over PSI bins. Cells rare in the reference, in the order they come, share bins of about RARE of
+    its rows, and those it never saw share one: with a bin for each of hundreds, chance alone would make PSI large.
+    The last two cells, all others and missing, stay bins of their own."""
+    share = expected / max(expected.sum(), 1)
+    rare = share < RARE
+    rare[-2:] = False
+    bins = np.arange(expected.size, dtype=np.float64)
+    seen = np.where(rare, share, 0)
+    bins[rare] = -1 - np.floor((np.cumsum(seen) - seen) / RARE)[rare]
+    bins[rare & (expected == 0)] = expected.size
+    _, place = np.unique(bins, return_inverse=True)
+    return np.bincount(place, weights=expected), np.bincount(place, weights=actual)
 
 
 def _reference_cells(profile: Profile) -> Array:
