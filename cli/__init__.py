@@ -1,0 +1,1 @@
+"""The `tidemill` command: a client of a deployment, on AWS and on the embedded cloud alike."""

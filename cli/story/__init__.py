@@ -1,0 +1,1 @@
+"""The demonstration: real data sets, replayed through the public interfaces, each step checked."""
