@@ -29,8 +29,8 @@ class ObjectStore(Protocol):
         """Server-side copy of `source` (of that version) to `target` if that does not exist; else False.
         Raises RecordNotFound when the source does not exist."""
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """All current keys that start with `prefix`, in lexical order."""
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """All current keys that start with `prefix` and sort after `after`, in lexical order."""
 
 
 @dataclass(frozen=True)

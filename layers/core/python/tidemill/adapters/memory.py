@@ -1,5 +1,7 @@
-"""Adapters that keep everything in memory, for unit tests. They hold the same contract as the AWS ones."""
+"""Adapters that keep everything in memory, for unit tests. They hold the same contract as the AWS ones, also when
+many threads use one of them: what is conditional there is one step here."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +14,7 @@ class MemoryObjects:
 
     def __init__(self) -> None:
         self.versions: dict[str, list[bytes]] = {}
+        self._lock = threading.RLock()
 
     def get(self, key: str, *, version_id: str | None = None) -> bytes:
         try:
@@ -23,19 +26,22 @@ class MemoryObjects:
         return key in self.versions
 
     def put_new(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> bool:
-        if key in self.versions:
-            return False
-        self.put(key, body, content_type=content_type)
-        return True
+        with self._lock:
+            if key in self.versions:
+                return False
+            self.put(key, body, content_type=content_type)
+            return True
 
     def put(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> None:
-        self.versions.setdefault(key, []).append(bytes(body))
+        with self._lock:
+            self.versions.setdefault(key, []).append(bytes(body))
 
     def copy_new(self, source: str, target: str, *, version_id: str | None = None) -> bool:
         return self.put_new(target, self.get(source, version_id=version_id))
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        return iter(sorted(key for key in self.versions if key.startswith(prefix)))
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        with self._lock:
+            return iter(sorted(key for key in self.versions if key.startswith(prefix) and key > after))
 
 
 class MemoryIndex:
@@ -43,24 +49,28 @@ class MemoryIndex:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Row] = {}
+        self._lock = threading.RLock()
 
     def get(self, pk: str, sk: str) -> Row | None:
-        row = self.rows.get((pk, sk))
-        return dict(row) if row is not None else None
+        with self._lock:
+            row = self.rows.get((pk, sk))
+            return dict(row) if row is not None else None
 
     def query(self, pk: str, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> list[Row]:
-        keys = sorted(key for key in self.rows if key[0] == pk and key[1].startswith(prefix))
-        if newest_first:
-            keys.reverse()
-        return [dict(self.rows[key]) for key in keys[:limit]]
+        with self._lock:
+            keys = sorted(key for key in self.rows if key[0] == pk and key[1].startswith(prefix))
+            if newest_first:
+                keys.reverse()
+            return [dict(self.rows[key]) for key in keys[:limit]]
 
     def transact(self, changes: Sequence[Put | Update]) -> None:
-        for change in changes:
-            self._check(change)
-        for change in changes:
-            key = (change.pk, change.sk)
-            attributes = change.row if isinstance(change, Put) else {**self.rows[key], **change.set}
-            self.rows[key] = {**attributes, "pk": change.pk, "sk": change.sk}
+        with self._lock:
+            for change in changes:
+                self._check(change)
+            for change in changes:
+                key = (change.pk, change.sk)
+                attributes = change.row if isinstance(change, Put) else {**self.rows[key], **change.set}
+                self.rows[key] = {**attributes, "pk": change.pk, "sk": change.sk}
 
     def _check(self, change: Put | Update) -> None:
         stored = self.rows.get((change.pk, change.sk))
@@ -79,12 +89,14 @@ class MemoryWorkflows:
 
     def __init__(self) -> None:
         self.started: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._lock = threading.RLock()
 
     def start(self, machine: str, *, name: str, payload: Mapping[str, Any]) -> bool:
-        if (machine, name) in self.started:
-            return False
-        self.started[machine, name] = dict(payload)
-        return True
+        with self._lock:
+            if (machine, name) in self.started:
+                return False
+            self.started[machine, name] = dict(payload)
+            return True
 
 
 class MemoryEndpoints:

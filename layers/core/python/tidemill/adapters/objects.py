@@ -61,8 +61,9 @@ class S3Objects:
             raise _translated(error, source, version_id) from error
         return True
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        start = {"StartAfter": after} if after else {}
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, **start)
         for page in pages:
             for item in page.get("Contents", ()):
                 yield item["Key"]
