@@ -93,6 +93,8 @@ class RetrainingHeld(TidemillError):
 class ArtifactCorrupt(TidemillError):
     """A model file's digest is not the registered one, or the file cannot be read as what it says it is."""
 
+    status = 503
+
 
 class RunFailed(TidemillError):
     """A training run cannot go on (no trial finished, too few rows, one class only)."""

@@ -78,7 +78,7 @@ class Gates(_Strict):
 class Rollout(_Strict):
     """How a challenger earns traffic. A unit of the experiment is one request (its mean loss)."""
 
-    steps: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.1, 0.5)
+    steps: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.1, 0.5), min_length=1)
     look_minutes: float = Field(15, gt=0)
     alpha: float = Field(0.05, gt=0, lt=1)
     margin: float = Field(0.02, ge=0, description="non-inferiority margin, in units of the loss")

@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from tidemill.adapters.endpoints import LambdaEndpoints
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
 from tidemill.adapters.workflows import StepFunctionsWorkflows
@@ -33,3 +34,8 @@ def index() -> DynamoIndex:
 @lru_cache(maxsize=1)
 def workflows() -> StepFunctionsWorkflows:
     return StepFunctionsWorkflows(client("stepfunctions"), settings().machines)
+
+
+@lru_cache(maxsize=1)
+def endpoints() -> LambdaEndpoints:
+    return LambdaEndpoints(client("lambda"), stage=settings().stage, bucket=settings().bucket)

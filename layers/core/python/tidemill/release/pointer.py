@@ -1,0 +1,49 @@
+"""The moving pointer of a project: who is champion, who is challenger, with which share of the requests.
+
+The row `POINTER#live` is the truth; the alias `live` follows it. A change is a transaction that holds the pointer's epoch;
+acting on the alias carries that epoch, and the alias refuses a lower one. So whoever was killed between the two can be run
+again, and whoever comes late changes nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidemill import names
+from tidemill.ports import Endpoints, Index, Put, Row
+
+_NOTHING: Row = {
+    "epoch": 0,
+    "champion": None,
+    "challenger": None,
+    "weight": 0.0,
+    "previous": None,
+    "release_id": None,
+}
+
+
+def read(index: Index, project: str) -> Row:
+    """The pointer; epoch 0 and nobody live before the first release."""
+    return {**_NOTHING, **(index.get(names.pk(project), names.POINTER_LIVE) or {})}
+
+
+def moved(project: str, pointer: Mapping[str, Any], **changes: Any) -> Put:
+    """The change to put into a transaction; it fails with ConflictError if the pointer has moved since it was read."""
+    attributes = {name: pointer[name] for name in _NOTHING}
+    row = {**attributes, **changes, "epoch": pointer["epoch"] + 1}
+    return Put(names.pk(project), names.POINTER_LIVE, row, if_epoch=pointer["epoch"])
+
+
+def apply(index: Index, endpoints: Endpoints, project: str) -> Row:
+    """Make the alias follow the pointer as it is now, and give it. Raises StaleEpoch if a newer one was applied already.
+
+    Before the first promotion there is no champion to point to, and the alias stays as it was deployed.
+    """
+    pointer = read(index, project)
+    champion, challenger = pointer["champion"], pointer["challenger"]
+    if champion:
+        shared = challenger is not None and pointer["weight"] > 0
+        weights = {challenger["function_version"]: pointer["weight"]} if shared else {}
+        endpoints.move_alias(
+            project, version=champion["function_version"], weights=weights, epoch=pointer["epoch"]
+        )
+    return pointer

@@ -1,0 +1,141 @@
+"""RegisterModel: a run's final artifacts become the next model version.
+
+Writes `models/<project>/vNNNNN/` and, in one transaction, the counter, the model's row and the number into the run's row.
+Numbers are dense, and a run has one. `model.json`, written only if absent, claims the next number; whoever finds it
+claimed by another run finishes that run's registration first, so that a registration that died leaves no gap.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tidemill import canonical, names
+from tidemill.errors import ArtifactCorrupt, ConflictError, RecordNotFound, RunFailed
+from tidemill.governance import audit
+from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
+from tidemill.projects import Project
+from tidemill.release import bundle, card
+
+ARTIFACTS = ("model.onnx", "model.skops", "profile.json")
+
+
+def register_model(*, problem: Project, run_id: str, objects: ObjectStore, index: Index, clock: Clock) -> Row:
+    """The run's `model_version`.
+
+    Raises RecordNotFound (no such run, or not finished), RunFailed (it did not pass its gates), ArtifactCorrupt (a file
+    is not what the run recorded), ConflictError (others registered meanwhile; try again).
+    """
+    run = _run(index, problem.name, run_id)
+    if run.get("model_version") is None:
+        document = _document(problem, run, objects=objects, now=clock())
+        if _claim(problem, document, objects=objects, index=index, now=clock()) is None:
+            raise ConflictError(f"other runs of {problem.name!r} are being registered; try run {run_id!r} again")
+        run = _run(index, problem.name, run_id)
+    return {"model_version": run["model_version"]}
+
+
+def _run(index: Index, project: str, run_id: str) -> Row:
+    run = index.get(names.pk(project), names.sk_run(run_id))
+    if run is None:
+        raise RecordNotFound(f"run {run_id!r} of project {project!r} does not exist; list the project's runs")
+    return run
+
+
+def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime) -> dict[str, Any]:
+    """`model.json` without its number. Raises ArtifactCorrupt or RunFailed."""
+    folder = names.run(problem.name, run["run_id"])
+    final = _read(objects, folder + "final/final.json")
+    evaluation = _read(objects, folder + "evaluation.json")
+    if not evaluation["passed"]:
+        refused = [gate["gate"] for gate in evaluation["gates"] if not (gate["passed"] or gate.get("waived"))]
+        raise RunFailed(f"run {run['run_id']!r} did not pass the gates {refused}; only a run that did is registered")
+    digests = {name: final["sha256"][name] for name in ARTIFACTS}
+    for name, digest in digests.items():
+        verify(objects.get(f"{folder}final/{name}"), digest, f"{name} of run {run['run_id']!r}")
+    content = {
+        "project": problem.name,
+        "task": problem.task,
+        "features": final["features"],
+        "threshold": final["threshold"],
+        "sha256": digests,
+    }
+    return {
+        **content,
+        "identity": canonical.identity(content),
+        "run_id": run["run_id"],
+        "dataset_version": run["dataset_version"],
+        "metrics": evaluation["metrics"],
+        "baseline": evaluation["baseline"],
+        "gates": evaluation["gates"],
+        "max_instances": problem.max_instances,
+        "created": now.isoformat(),
+    }
+
+
+def verify(body: bytes, digest: str, what: str) -> None:
+    """Raises ArtifactCorrupt unless `body` has that SHA-256."""
+    found = canonical.sha256(body)
+    if found != digest:
+        raise ArtifactCorrupt(f"{what} has SHA-256 {found}, not the recorded {digest}; train again")
+
+
+def _claim(
+    problem: Project, document: Mapping[str, Any], *, objects: ObjectStore, index: Index, now: datetime
+) -> int | None:
+    """Register under the next number; None if the few next ones were all claimed by other runs."""
+    for _ in range(5):
+        counter = index.get(names.pk(problem.name), names.COUNTER_MODELS) or {"value": 0}
+        number = counter["value"] + 1
+        key = names.model(problem.name, number) + "model.json"
+        objects.put_new(key, canonical.dumps({**document, "version": number}), content_type="application/json")
+        claimed = _read(objects, key)
+        _complete(problem, claimed, objects=objects, index=index, now=now)
+        if claimed["run_id"] == document["run_id"]:
+            return number
+    return None
+
+
+def _complete(
+    problem: Project, document: Mapping[str, Any], *, objects: ObjectStore, index: Index, now: datetime
+) -> None:
+    """Copy the files of a claimed number, then commit it. Anyone may do so, for any claim, any number of times."""
+    source = names.run(problem.name, document["run_id"])
+    target = names.model(problem.name, document["version"])
+    for name in ARTIFACTS:
+        objects.copy_new(f"{source}final/{name}", target + name)
+    model = objects.get(target + "model.onnx")
+    verify(model, document["sha256"]["model.onnx"], f"model.onnx of {problem.name} v{document['version']:05d}")
+    zipped = bundle.build({"model.onnx": model, "model.json": canonical.dumps(document)})
+    objects.put_new(target + "bundle.zip", zipped, content_type="application/zip")
+    text = card.write(document, _read(objects, source + "evaluation.json"), problem)
+    objects.put_new(target + "card.md", text.encode(), content_type="text/markdown; charset=utf-8")
+    index.transact(_changes(problem.name, document, now))
+
+
+def _changes(project: str, document: Mapping[str, Any], now: datetime) -> list[Put | Update]:
+    pk, number, run_id = names.pk(project), document["version"], document["run_id"]
+    row = {
+        **{name: document[name] for name in ("version", "run_id", "dataset_version", "metrics", "identity")},
+        "state": "registered",
+        "at": document["created"],
+    }
+    return [
+        Put(pk, names.COUNTER_MODELS, {"value": number, "epoch": number}, if_epoch=number - 1),
+        Put(pk, names.sk_model(number), row, if_absent=True),
+        Update(pk, names.sk_run(run_id), {"model_version": number}, if_equal={"model_version": None}),
+        audit.entry(
+            project=project,
+            action="release.registered",
+            subject=f"model v{number:05d}",
+            at=now,
+            by="register_model",
+            run_id=run_id,
+            identity=document["identity"],
+        ),
+    ]
+
+
+def _read(objects: ObjectStore, key: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(objects.get(key))
+    return document

@@ -1,0 +1,127 @@
+"""SettleRelease: promote the challenger or roll it back, by the machine's verdict or by a person's word.
+
+Writes `decision.json` first (the first decision stands, whoever comes second carries it out), then in one transaction the
+pointer, the release's row and the models' states, then moves the alias. A person may also take back a promotion, as
+long as nothing was released after it: the previous champion answers again, and `reversal.json` says why.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from tidemill import names
+from tidemill.errors import ConflictError
+from tidemill.governance import audit
+from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Put, Row, Update
+from tidemill.release import pointer as live
+from tidemill.release import record
+
+STATES = {"promote": "promoted", "roll_back": "rolled_back"}
+
+
+def settle_release(
+    *,
+    project: str,
+    release_id: str | None,
+    verdict: Literal["promote", "roll_back"],
+    reason: str,
+    by: str | None,
+    objects: ObjectStore,
+    index: Index,
+    endpoints: Endpoints,
+    clock: Clock,
+) -> Row:
+    """The `state` in which the release is now, and the `reason`.
+
+    Without a `release_id`: the running release, or else the one that made the champion. A release that never started
+    has nothing to settle: `not_started`. Only a person (`by`) takes back a promotion. Raises ConflictError if the pointer
+    moved meanwhile (try again), or if there is nothing to go back to.
+    """
+    if release_id is None:
+        # The alias first: who was killed before moving it asks again, and is then talking of another release.
+        release_id = _current(index, project, live.apply(index, endpoints, project))
+    if index.get(names.pk(project), names.sk_release(release_id)) is None:
+        return {"state": "not_started", "reason": "no such release was started, so no traffic was moved"}
+    fact = {"verdict": verdict, "reason": reason, "by": by or "settle_release", "at": clock().isoformat()}
+    if record.row(index, project, release_id)["state"] == "running":
+        decision = record.keep(objects, project, release_id, record.DECISION, fact)
+        _settle(project, record.row(index, project, release_id), decision, index=index)
+    if by and verdict == "roll_back" and record.row(index, project, release_id)["state"] == "promoted":
+        promoted = record.row(index, project, release_id)
+        pointer = _reversible(index, project, promoted)
+        reversal = record.keep(objects, project, release_id, record.REVERSAL, fact)
+        _reverse(project, promoted, pointer, reversal, index=index)
+    live.apply(index, endpoints, project)
+    release = record.row(index, project, release_id)
+    return {"state": release["state"], "reason": release.get("reason", "")}
+
+
+def _current(index: Index, project: str, pointer: Row) -> str:
+    """The release that a person means who names none. A release has the id of its model's run."""
+    if pointer["champion"] is None or pointer["challenger"]:
+        return pointer["release_id"] or ""
+    champion = index.get(names.pk(project), names.sk_model(pointer["champion"]["model"]))
+    return champion["run_id"] if champion else ""
+
+
+def _settle(project: str, release: Row, decision: dict[str, Any], *, index: Index) -> None:
+    pointer = live.read(index, project)
+    promoted = decision["verdict"] == "promote"
+    changes: list[Put | Update] = []
+    if promoted:
+        roles = {"champion": pointer["challenger"], "previous": pointer["champion"]}
+        changes.append(_model(project, release["model"], "champion"))
+        if pointer["champion"]:
+            changes.append(_model(project, pointer["champion"]["model"], "retired"))
+    else:
+        roles = {}
+        changes.append(_model(project, release["model"], "rolled_back"))
+    changes.append(live.moved(project, pointer, **roles, challenger=None, weight=0.0))
+    index.transact(changes + _closed(project, release, decision, was="running"))
+
+
+def _reversible(index: Index, project: str, release: Row) -> Row:
+    pointer = live.read(index, project)
+    if pointer["champion"]["model"] != release["model"] or pointer["challenger"] or pointer["previous"] is None:
+        raise ConflictError(
+            f"the promotion of model {release['model']} cannot be taken back: champion is {pointer['champion']}, "
+            f"challenger {pointer['challenger']}, previous {pointer['previous']}; settle the running release first, or "
+            f"release the model that should answer"
+        )
+    return pointer
+
+
+def _reverse(project: str, release: Row, pointer: Row, reversal: dict[str, Any], *, index: Index) -> None:
+    changes = [
+        live.moved(project, pointer, champion=pointer["previous"], previous=None),
+        _model(project, release["model"], "rolled_back"),
+        _model(project, pointer["previous"]["model"], "champion"),
+    ]
+    index.transact(changes + _closed(project, release, reversal, was="promoted"))
+
+
+def _closed(project: str, release: Row, decision: dict[str, Any], *, was: str) -> list[Put | Update]:
+    """The release's row and its audit entry; only if nobody closed it before."""
+    row = {
+        "state": STATES[decision["verdict"]],
+        "verdict": decision["verdict"],
+        "reason": decision["reason"],
+        "by": decision["by"],
+        "decided_at": decision["at"],
+    }
+    at = datetime.fromisoformat(decision["at"])
+    return [
+        Update(names.pk(project), names.sk_release(release["release_id"]), row, if_equal={"state": was}),
+        audit.entry(
+            project=project,
+            action=f"release.{row['state']}",
+            subject=f"release {release['release_id']}",
+            at=at,
+            by=decision["by"],
+            model=release["model"],
+            reason=decision["reason"],
+        ),
+    ]
+
+
+def _model(project: str, version: int, state: str) -> Update:
+    return Update(names.pk(project), names.sk_model(version), {"state": state})

@@ -1,0 +1,85 @@
+"""ShiftTraffic: give the challenger the share of requests of a step.
+
+Writes the pointer and the release's row in one transaction, then moves the alias, then notes since when the new share
+holds: only requests answered after that count in the experiment.
+"""
+
+import math
+
+from tidemill import names
+from tidemill.errors import ConflictError
+from tidemill.governance import audit
+from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Row, Update
+from tidemill.projects import Rollout
+from tidemill.release import pointer as live
+from tidemill.release import record
+
+
+def shift_traffic(
+    *,
+    project: str,
+    release_id: str,
+    step: int,
+    look_seconds: float | None,
+    objects: ObjectStore,
+    index: Index,
+    endpoints: Endpoints,
+    clock: Clock,
+) -> Row:
+    """The `weight` now in force, the `wait_seconds` until the next `look`, and the pointer's `epoch`.
+
+    A release that is settled already moves nothing, and its next look follows at once. Raises RecordNotFound,
+    and ConflictError or StaleEpoch if someone else moved the pointer or the alias meanwhile (try again).
+    """
+    rules = record.rules(record.read(objects, project, release_id, record.PLAN))
+    release = record.row(index, project, release_id)
+    if release["state"] == "running" and release["step"] < step:
+        _take_step(project, release, step, rules, index=index, clock=clock)
+    pointer = live.apply(index, endpoints, project)
+    release = record.row(index, project, release_id)
+    running = release["state"] == "running"
+    if running and release.get("since") is None:
+        expected = {"state": "running", "step": release["step"], "since": None}
+        since = {"since": clock().isoformat()}
+        index.transact([Update(names.pk(project), names.sk_release(release_id), since, if_equal=expected)])
+    return {
+        "weight": pointer["weight"],
+        "wait_seconds": wait_seconds(rules, look_seconds) if running else 0,
+        "epoch": pointer["epoch"],
+        "look": release["looks"] + 1,
+    }
+
+
+def wait_seconds(rules: Rollout, override: float | None) -> int:
+    """Whole seconds between two looks: the deployment's override, or the project's `look_minutes`."""
+    return max(1, math.ceil(override if override is not None else rules.look_minutes * 60))
+
+
+def _take_step(project: str, release: Row, step: int, rules: Rollout, *, index: Index, clock: Clock) -> None:
+    pointer = live.read(index, project)
+    if pointer["champion"] is None or pointer["release_id"] != release["release_id"]:
+        raise ConflictError(
+            f"release {release['release_id']!r} cannot share traffic: the pointer is with "
+            f"{pointer['release_id']!r} and champion {pointer['champion']}; settle the release"
+        )
+    pk, weight, now = names.pk(project), rules.steps[step], clock()
+    index.transact(
+        [
+            live.moved(project, pointer, weight=weight),
+            Update(
+                pk,
+                names.sk_release(release["release_id"]),
+                {"step": step, "since": None},
+                if_equal={"state": "running", "step": release["step"]},
+            ),
+            audit.entry(
+                project=project,
+                action="release.shifted",
+                subject=f"release {release['release_id']}",
+                at=now,
+                by="shift_traffic",
+                step=step,
+                weight=weight,
+            ),
+        ]
+    )
