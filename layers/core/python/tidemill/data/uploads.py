@@ -1,0 +1,102 @@
+"""An upload: one version of one object under `incoming/`, and how far it has come.
+
+Every use case of the data stage reads or moves the row `UPLOAD#<upload id>`. States: `registered` on arrival,
+then one of SETTLED, which never changes again; `failed` when Tidemill itself could not go on, and the upload may
+be tried again.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from tidemill import canonical, names, projects
+from tidemill.errors import RecordNotFound
+from tidemill.governance import audit
+from tidemill.ports import Index, Put, Row, Update
+
+REGISTERED, FAILED = "registered", "failed"
+ACCEPTED, UNCHANGED, SUPERSEDED, QUARANTINED = "accepted", "unchanged", "superseded", "quarantined"
+SETTLED = frozenset({ACCEPTED, UNCHANGED, SUPERSEDED, QUARANTINED})
+
+_KEY = re.compile(re.escape(names.INCOMING) + r"([^/]+)/(.*[^/])", re.DOTALL)
+_NAME: TypeAdapter[str] = TypeAdapter(projects.Name)
+
+
+class Place(NamedTuple):
+    """Where an upload belongs: the project, and the file's path within it."""
+
+    project: str
+    path: str
+
+
+def place_of(key: str) -> Place | None:
+    """The place that a key names; None if it is not `incoming/<project>/<file>`, if it is a folder marker, or if
+    no project can have that name."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None
+    place = Place(*match.groups())
+    try:
+        _NAME.validate_python(place.project)
+    except ValidationError:
+        return None
+    return place
+
+
+def upload_id(*, bucket: str, key: str, version_id: str) -> str:
+    """The first 20 hexadecimal digits of SHA-256 of the canonical JSON of [bucket, key, version id]."""
+    return canonical.identity([bucket, key, version_id])[:20]
+
+
+def is_later(sequencer: str, than: str) -> bool:
+    """Whether one event of a key is later than another. S3 sequencers are hexadecimal numbers of varying length
+    that are compared as text, the shorter one padded on the right with zeros ("Event message structure", Amazon
+    S3 user guide)."""
+    width = max(len(sequencer), len(than))
+    return sequencer.upper().ljust(width, "0") > than.upper().ljust(width, "0")
+
+
+def read(index: Index, project: str, identifier: str) -> Row:
+    """The row of an upload. Raises RecordNotFound."""
+    row = index.get(names.pk(project), names.sk_upload(identifier))
+    if row is None:
+        raise RecordNotFound(f"project {project!r} has no upload {identifier!r}; RegisterVersion writes it first")
+    return row
+
+
+def move(
+    upload: Row, changes: Mapping[str, Any], *, at: datetime, by: str, subject: str | None = None
+) -> list[Put | Update]:
+    """The changes that set attributes of an upload, its state among them, if its state is still the one in
+    `upload`, with their audit row."""
+    project = upload["project"]
+    details = {name: changes[name] for name in ("dataset_version", "code", "error") if name in changes}
+    return [
+        Update(names.pk(project), names.sk_upload(upload["upload_id"]), changes, {"state": upload["state"]}),
+        audit.entry(
+            project=project,
+            action=f"data.{changes['state']}",
+            subject=subject or f"upload {upload['upload_id']}",
+            at=at,
+            by=by,
+            upload=upload["upload_id"],
+            key=upload["key"],
+            **details,
+        ),
+    ]
+
+
+def latest(upload: Row, seen: Row | None) -> Put:
+    """The change that notes the upload as the latest one of its file, unless another was noted since `seen`."""
+    path = upload["file"]["path"]
+    epoch = seen["epoch"] if seen else 0
+    row = {
+        "path": path,
+        "sequencer": upload["sequencer"],
+        "upload_id": upload["upload_id"],
+        "epoch": epoch + 1,
+    }
+    return Put(names.pk(upload["project"]), names.sk_file(path), row, if_epoch=epoch)

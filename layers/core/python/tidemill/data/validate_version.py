@@ -1,0 +1,69 @@
+"""Hold an upload against the rules of its project file.
+
+State `ValidateVersion` of the data machine. Writes the validation report beside the candidate's manifest; it
+decides nothing that lasts: accepting and quarantining are other states' work.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from tidemill import canonical, names
+from tidemill.data import read, rules, uploads
+from tidemill.data.manifests import File
+from tidemill.data.rules import Fault
+from tidemill.ports import Index, ObjectStore
+from tidemill.projects import Project
+
+
+def validate_version(
+    *, project: Project, upload_id: str, identity: str, objects: ObjectStore, index: Index
+) -> dict[str, Any]:
+    """Check the uploaded file (not the parent's files, which were checked in their turn) and report every fault.
+
+    The report depends on the content and the rules only, so a second call writes the same. Raises RecordNotFound
+    if RegisterVersion has not kept the upload's content.
+    """
+    file = File.model_validate(uploads.read(index, project.name, upload_id).get("file"))
+    body = objects.get(names.content(file.sha256))
+    text = read.read_text(body, project.columns)
+    faults = rules.find_faults(text, project)
+    report = _report(project, file, body, faults)
+    key = names.validation(project.name, identity)
+    objects.put(key, canonical.dumps(report), content_type="application/json")
+    verdict = {name: report[name] for name in ("outcome", "code", "reason", "rows")}
+    return {
+        "project": project.name,
+        "upload_id": upload_id,
+        "identity": identity,
+        "validation_key": key,
+        **verdict,
+    }
+
+
+def _report(project: Project, file: File, body: bytes, faults: list[Fault]) -> dict[str, Any]:
+    present = read.header(body)
+    return {
+        "project": project.name,
+        "file": file.model_dump(),
+        "rows": file.rows,
+        "outcome": "rejected" if faults else "accepted",
+        "code": faults[0].code if faults else None,
+        "reason": rules.summary(faults) if faults else None,
+        "faults": _with_lines(faults, body),
+        "extra_columns": [name for name in present if name not in project.columns],
+        "rules": canonical.identity(
+            {name: rule.model_dump(mode="json") for name, rule in project.columns.items()}
+        ),
+    }
+
+
+def _with_lines(faults: list[Fault], body: bytes) -> list[dict[str, Any]]:
+    """The faults as JSON objects, data rows turned into lines of the file."""
+    rows = sorted({row for fault in faults for row in fault.rows})
+    line = dict(zip(rows, read.lines_of(body, rows), strict=True)) if rows else {}
+    objects = []
+    for fault in faults:
+        told = asdict(fault)
+        offending = told.pop("rows")
+        objects.append({**told, "lines": [line[row] for row in offending]})
+    return objects
