@@ -1,9 +1,8 @@
 """The inference functions on Lambda: one per project, its model a layer, its traffic the alias `live`.
 
-Calls made, for the grants beside the wiring:
-publish: ListVersionsByFunction, ListLayerVersions, PublishLayerVersion, GetLayerVersion, GetFunctionConfiguration,
-UpdateFunctionConfiguration, PublishVersion (and s3:GetObject on the bundle); alias: GetAlias; move_alias: GetAlias,
-UpdateAlias.
+Calls made, for the grants beside the wiring: publish: ListVersionsByFunction, ListLayerVersions,
+PublishLayerVersion, GetLayerVersion, GetFunctionConfiguration, UpdateFunctionConfiguration, PublishVersion (and
+s3:GetObject on the bundle); alias: GetAlias; move_alias: GetAlias, UpdateAlias.
 """
 
 import re

@@ -1,9 +1,13 @@
-"""The model card: what a model version is, for people (after Mitchell et al., "Model Cards for Model Reporting", 2019)."""
+"""The model card: a model version, for people (after Mitchell et al., "Model Cards for Model Reporting", 2019)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidemill.projects import Project
+
+GATES = ("gate", "verdict", "reason")
+FEATURES = ("feature", "type", "may be missing", "values")
+BOUNDS = {"minimum": "from", "maximum": "to"}
 
 
 def write(document: Mapping[str, Any], evaluation: Mapping[str, Any], problem: Project) -> str:
@@ -13,24 +17,30 @@ def write(document: Mapping[str, Any], evaluation: Mapping[str, Any], problem: P
         problem.description,
         _facts(document, problem),
         "## Metrics\n\nOn the held-out rows, the latest in time, which no trial has seen.\n\n"
-        + _metrics(document["metrics"], evaluation["baseline"], evaluation.get("champion") or {}),
-        "## Gates\n\n" + _table(("gate", "verdict", "why"), [_gate(gate) for gate in evaluation["gates"]]),
+        + _metrics(*(_measured(side) for side in (evaluation, evaluation["baseline"], evaluation["champion"]))),
+        "## Gates\n\n" + _table(GATES, [[str(gate[column]) for column in GATES] for gate in evaluation["gates"]]),
         "## Features\n\n"
-        + _table(("feature", "type", "may be missing", "range or values"), [_feature(f) for f in document["features"]]),
+        + _table(
+            ("feature", "type", "may be missing", "range or values"), [_feature(f) for f in document["features"]]
+        ),
         "## Lineage\n\n" + _table(("what", "which"), _lineage(document)),
     ]
     return "\n\n".join(sections) + "\n"
 
 
+def _measured(side: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return side["metrics"] if side else {}
+
+
 def _facts(document: Mapping[str, Any], problem: Project) -> str:
     threshold = document["threshold"]
-    asked = f"`{problem.target}`" + (f" (1 from a probability of {threshold:.4g})" if threshold is not None else "")
+    cut = "" if threshold is None else f" (1 from a probability of {threshold:.4g})"
     sensitive = ", ".join(f"`{column}`" for column in problem.sensitive) or "none"
     return _table(
         ("", ""),
         [
             ("task", document["task"]),
-            ("predicts", asked),
+            ("predicts", f"`{problem.target}`{cut}"),
             ("trained on", f"dataset version {document['dataset_version']}"),
             ("sensitive columns", sensitive),
             ("created", document["created"]),
@@ -43,16 +53,12 @@ def _metrics(own: Mapping[str, Any], baseline: Mapping[str, Any], champion: Mapp
     return _table(("metric", "this model", "baseline", "champion"), rows)
 
 
-def _gate(gate: Mapping[str, Any]) -> tuple[str, str, str]:
-    waived = f"waived: {gate['waived']}" if gate.get("waived") else ""
-    verdict = "passed" if gate["passed"] else waived or "refused"
-    return gate["gate"], verdict, gate.get("reason", "")
-
-
 def _feature(feature: Mapping[str, Any]) -> tuple[str, str, str, str]:
     low, high = feature.get("minimum"), feature.get("maximum")
     allowed = feature.get("allowed")
-    bounds = f"{'' if low is None else low} … {'' if high is None else high}" if (low, high) != (None, None) else ""
+    bounds = (
+        f"{'' if low is None else low} … {'' if high is None else high}" if (low, high) != (None, None) else ""
+    )
     values = ", ".join(str(value) for value in allowed) if allowed else bounds
     return feature["name"], feature["type"], "yes" if feature["nullable"] else "no", values
 
@@ -63,7 +69,7 @@ def _lineage(document: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _number(value: Any) -> str:
-    return "–" if value is None else f"{value:.5g}"
+    return "" if value is None else f"{value:.5g}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

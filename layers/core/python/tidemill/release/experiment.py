@@ -1,9 +1,9 @@
 """The data of an experiment: captured predictions joined with outcomes, as units per arm.
 
-JudgeExperiment calls it. A unit is a request: its instances share an assignment, so only requests are independent.
-Only requests answered since the traffic last changed count, for the sample ratio and for the comparison alike: pooled
-over steps with different weights, a drift of the loss over time would look like a difference between the arms
-(Simpson's paradox), and the ratio would be against no one weight.
+JudgeExperiment calls it. A unit is a request: its instances share an assignment, so only requests are
+independent. Only requests answered since the traffic last changed count, for the sample ratio and for the
+comparison alike: pooled over steps with different weights, a drift of the loss over time would look like a
+difference between the arms (Simpson's paradox), and the ratio would be against no one weight.
 """
 
 import gzip

@@ -1,7 +1,8 @@
 """JudgeExperiment: one look at a running release.
 
-Reads captured predictions and outcomes, writes `look-NNNN.json` with every number the verdict was made from (so that it can
-be made again), and the number of looks into the release's row. A look that was taken is not taken again.
+Reads captured predictions and outcomes, writes `look-NNNN.json` with every number the verdict was made from (so
+that it can be made again), and the number of looks into the release's row. A look that was taken is not taken
+again.
 """
 
 from datetime import datetime
@@ -27,8 +28,8 @@ def judge_experiment(
 ) -> Row:
     """`verdict`, `reason`, and for the next state: `step`, `look`, `wait_seconds`.
 
-    `look` numbers the looks from 1; asking for the same one again gives the same answer. None: the next one. Raises
-    RecordNotFound, and ConflictError if the release was changed meanwhile (try again).
+    `look` numbers the looks from 1; asking for the same one again gives the same answer. None: the next one.
+    Raises RecordNotFound, and ConflictError if the release was changed meanwhile (try again).
     """
     plan = record.read(objects, project, release_id, record.PLAN)
     release = record.row(index, project, release_id)

@@ -1,8 +1,8 @@
 """The moving pointer of a project: who is champion, who is challenger, with which share of the requests.
 
-The row `POINTER#live` is the truth; the alias `live` follows it. A change is a transaction that holds the pointer's epoch;
-acting on the alias carries that epoch, and the alias refuses a lower one. So whoever was killed between the two can be run
-again, and whoever comes late changes nothing.
+The row `POINTER#live` is the truth; the alias `live` follows it. A change is a transaction that holds the
+pointer's epoch; acting on the alias carries that epoch, and the alias refuses a lower one. So whoever was
+killed between the two can be run again, and whoever comes late changes nothing.
 """
 
 from collections.abc import Mapping
@@ -27,14 +27,15 @@ def read(index: Index, project: str) -> Row:
 
 
 def moved(project: str, pointer: Mapping[str, Any], **changes: Any) -> Put:
-    """The change to put into a transaction; it fails with ConflictError if the pointer has moved since it was read."""
+    """The change to put into a transaction, which fails if the pointer has moved since it was read."""
     attributes = {name: pointer[name] for name in _NOTHING}
     row = {**attributes, **changes, "epoch": pointer["epoch"] + 1}
     return Put(names.pk(project), names.POINTER_LIVE, row, if_epoch=pointer["epoch"])
 
 
 def apply(index: Index, endpoints: Endpoints, project: str) -> Row:
-    """Make the alias follow the pointer as it is now, and give it. Raises StaleEpoch if a newer one was applied already.
+    """Make the alias follow the pointer as it is now, and give it. Raises StaleEpoch if a newer one was applied
+    already.
 
     Before the first promotion there is no champion to point to, and the alias stays as it was deployed.
     """

@@ -1,8 +1,8 @@
 """PublishVersion: a model version becomes a function version, and its release takes the project's one slot.
 
-Writes the endpoint's function version, `plan.json`, and in one transaction the release's row, the pointer and the
-model's state. The newest model wins the slot (docs/decisions/0003): a running release of an older one is superseded; if a
-newer one is running, this release is the superseded one. A superseded model stays registered.
+Writes the endpoint's function version, `plan.json`, and in one transaction the release's row, the pointer and
+the model's state. The newest model wins the slot (docs/decisions/0003): a running release of an older one is
+superseded; if a newer one is running, this release is the superseded one. A superseded model stays registered.
 """
 
 import json
@@ -44,7 +44,13 @@ def publish_version(
 
 
 def _plan(
-    problem: Project, model_version: int, release_id: str, *, objects: ObjectStore, endpoints: Endpoints, now: datetime
+    problem: Project,
+    model_version: int,
+    release_id: str,
+    *,
+    objects: ObjectStore,
+    endpoints: Endpoints,
+    now: datetime,
 ) -> dict[str, Any]:
     folder = names.model(problem.name, model_version)
     identity = json.loads(objects.get(folder + "model.json"))["identity"]

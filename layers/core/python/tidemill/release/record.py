@@ -26,7 +26,9 @@ def row(index: Index, project: str, release_id: str) -> Row:
     return found
 
 
-def keep(objects: ObjectStore, project: str, release_id: str, name: str, fact: Mapping[str, Any]) -> dict[str, Any]:
+def keep(
+    objects: ObjectStore, project: str, release_id: str, name: str, fact: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write a fact of the release unless it is written, and give what is written: the first one stands."""
     key = names.release(project, release_id) + name
     objects.put_new(key, canonical.dumps(fact), content_type="application/json")

@@ -1,8 +1,9 @@
 """RegisterModel: a run's final artifacts become the next model version.
 
-Writes `models/<project>/vNNNNN/` and, in one transaction, the counter, the model's row and the number into the run's row.
-Numbers are dense, and a run has one. `model.json`, written only if absent, claims the next number; whoever finds it
-claimed by another run finishes that run's registration first, so that a registration that died leaves no gap.
+Writes `models/<project>/vNNNNN/` and, in one transaction, the counter, the model's row and the number into the
+run's row. Numbers are dense, and a run has one. `model.json`, written only if absent, claims the next number;
+whoever finds it claimed by another run finishes that run's registration first, so that a registration that died
+leaves no gap.
 """
 
 import json
@@ -23,8 +24,8 @@ ARTIFACTS = ("model.onnx", "model.skops", "profile.json")
 def register_model(*, problem: Project, run_id: str, objects: ObjectStore, index: Index, clock: Clock) -> Row:
     """The run's `model_version`.
 
-    Raises RecordNotFound (no such run, or not finished), RunFailed (it did not pass its gates), ArtifactCorrupt (a file
-    is not what the run recorded), ConflictError (others registered meanwhile; try again).
+    Raises RecordNotFound (no such run, or not finished), RunFailed (it did not pass its gates), ArtifactCorrupt
+    (a file is not what the run recorded), ConflictError (others registered meanwhile; try again).
     """
     run = _run(index, problem.name, run_id)
     if run.get("model_version") is None:
@@ -49,7 +50,9 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
     evaluation = _read(objects, folder + "evaluation.json")
     if not evaluation["passed"]:
         refused = [gate["gate"] for gate in evaluation["gates"] if not (gate["passed"] or gate.get("waived"))]
-        raise RunFailed(f"run {run['run_id']!r} did not pass the gates {refused}; only a run that did is registered")
+        raise RunFailed(
+            f"run {run['run_id']!r} did not pass the gates {refused}; only a run that did is registered"
+        )
     digests = {name: final["sha256"][name] for name in ARTIFACTS}
     for name, digest in digests.items():
         verify(objects.get(f"{folder}final/{name}"), digest, f"{name} of run {run['run_id']!r}")
@@ -85,8 +88,8 @@ def _claim(
 ) -> int | None:
     """Register under the next number; None if the few next ones were all claimed by other runs."""
     for _ in range(5):
-        counter = index.get(names.pk(problem.name), names.COUNTER_MODELS) or {"value": 0}
-        number = counter["value"] + 1
+        counter = index.get(names.pk(problem.name), names.COUNTER_MODELS)
+        number = 1 + (int(counter["value"]) if counter else 0)
         key = names.model(problem.name, number) + "model.json"
         objects.put_new(key, canonical.dumps({**document, "version": number}), content_type="application/json")
         claimed = _read(objects, key)

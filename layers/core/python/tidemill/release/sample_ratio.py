@@ -1,7 +1,7 @@
 """Sample-ratio mismatch: does the challenger get the share of requests that the alias was told to give it?
 
-If not, something selects which requests are seen (lost captures, a failing arm, a stale alias), and no comparison of
-the arms can be trusted.
+If not, something selects which requests are seen (lost captures, a failing arm, a stale alias), and no
+comparison of the arms can be trusted.
 """
 
 import math

@@ -1,17 +1,18 @@
 """A confidence sequence for the difference of two means: an interval that may be looked at as often as one likes.
 
-Robbins' normal mixture (Ann. Math. Statist. 41, 1970; Howard, Ramdas, McAuliffe, Sekhon, Ann. Statist. 49, 2021,
-eq. 3.7) in the asymptotic form of Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (arXiv 2103.06476v7: eq. 9 for the
-interval, eq. 161 for the mixture), applied to two samples as GrowthBook documents for its sequential tests: with the
-standard error of Welch's difference and the number of units of both arms. The chance that the interval *ever*
-excludes the true difference is at most alpha, so stopping at a look of one's choice inflates nothing.
+Robbins' normal mixture (Ann. Math. Statist. 41, 1970; Howard, Ramdas, McAuliffe, Sekhon, Ann. Statist. 49,
+2021, eq. 3.7) in the asymptotic form of Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (arXiv 2103.06476v7: eq. 9
+for the interval, eq. 161 for the mixture), applied to two samples as GrowthBook documents for its sequential
+tests: with the standard error of Welch's difference and the number of units of both arms. The chance that the
+interval *ever* excludes the true difference is at most alpha, so stopping at a look of one's choice inflates
+nothing.
 """
 
 import math
 from dataclasses import dataclass
 
-# Units of both arms together at which the interval is tightest. Elsewhere it is as valid and a little wider: at ten
-# times fewer or more units by less than a quarter of what the best choice for that number would give.
+# Units of both arms together at which the interval is tightest. Elsewhere it is as valid and a little wider: at
+# ten times fewer or more units by less than a quarter of what the best choice for that number would give.
 TIGHTEST_AT = 500
 
 

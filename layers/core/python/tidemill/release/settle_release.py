@@ -1,8 +1,9 @@
 """SettleRelease: promote the challenger or roll it back, by the machine's verdict or by a person's word.
 
-Writes `decision.json` first (the first decision stands, whoever comes second carries it out), then in one transaction the
-pointer, the release's row and the models' states, then moves the alias. A person may also take back a promotion, as
-long as nothing was released after it: the previous champion answers again, and `reversal.json` says why.
+Writes `decision.json` first (the first decision stands, whoever comes second carries it out), then in one
+transaction the pointer, the release's row and the models' states, then moves the alias. A person may also take
+back a promotion, as long as nothing was released after it: the previous champion answers again, and
+`reversal.json` says why.
 """
 
 from datetime import datetime
@@ -32,9 +33,9 @@ def settle_release(
 ) -> Row:
     """The `state` in which the release is now, and the `reason`.
 
-    Without a `release_id`: the running release, or else the one that made the champion. A release that never started
-    has nothing to settle: `not_started`. Only a person (`by`) takes back a promotion. Raises ConflictError if the pointer
-    moved meanwhile (try again), or if there is nothing to go back to.
+    Without a `release_id`: the running release, or else the one that made the champion. A release that never
+    started has nothing to settle: `not_started`. Only a person (`by`) takes back a promotion. Raises
+    ConflictError if the pointer moved meanwhile (try again), or if there is nothing to go back to.
     """
     if release_id is None:
         # The alias first: who was killed before moving it asks again, and is then talking of another release.
@@ -83,15 +84,15 @@ def _reversible(index: Index, project: str, release: Row) -> Row:
     pointer = live.read(index, project)
     if pointer["champion"]["model"] != release["model"] or pointer["challenger"] or pointer["previous"] is None:
         raise ConflictError(
-            f"the promotion of model {release['model']} cannot be taken back: champion is {pointer['champion']}, "
-            f"challenger {pointer['challenger']}, previous {pointer['previous']}; settle the running release first, or "
-            f"release the model that should answer"
+            f"the promotion of model {release['model']} cannot be taken back: champion {pointer['champion']}, "
+            f"challenger {pointer['challenger']}, previous {pointer['previous']}; settle the running release "
+            f"first, or release the model that should answer"
         )
     return pointer
 
 
 def _reverse(project: str, release: Row, pointer: Row, reversal: dict[str, Any], *, index: Index) -> None:
-    changes = [
+    changes: list[Put | Update] = [
         live.moved(project, pointer, champion=pointer["previous"], previous=None),
         _model(project, release["model"], "rolled_back"),
         _model(project, pointer["previous"]["model"], "champion"),

@@ -1,7 +1,7 @@
 """ShiftTraffic: give the challenger the share of requests of a step.
 
-Writes the pointer and the release's row in one transaction, then moves the alias, then notes since when the new share
-holds: only requests answered after that count in the experiment.
+Writes the pointer and the release's row in one transaction, then moves the alias, then notes since when the new
+share holds: only requests answered after that count in the experiment.
 """
 
 import math

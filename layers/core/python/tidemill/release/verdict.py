@@ -1,7 +1,7 @@
 """The verdict of a look: a pure function of the arms' numbers and the release's rules.
 
-The rules are made so that a challenger gets more traffic only when it is shown not to be worse by the margin or more, and
-loses it as soon as it is surely worse:
+The rules are made so that a challenger gets more traffic only when it is shown not to be worse by the margin or
+more, and loses it as soon as it is surely worse:
 
 - sample ratio mismatch → roll back: the numbers cannot be trusted;
 - upper bound of (challenger - champion) below the margin → next step, or promotion at the last one;
