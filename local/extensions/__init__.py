@@ -1,0 +1,68 @@
+"""What MiniStack 1.5.33 lacks and Tidemill needs, each in its own module. See
+docs/decisions/0001-embedded-cloud.md.
+
+Each module replaces functions of MiniStack by their module-global names, so the version is checked: another one
+may have changed underneath.
+"""
+
+import logging
+import random
+import threading
+from importlib.metadata import version
+
+from local.extensions import (
+    alarm_actions,
+    alarm_evaluation,
+    alias_weights,
+    composite_alarms,
+    embedded_metrics,
+    event_targets,
+    function_logs,
+    http_api,
+    object_events,
+    python_runtime,
+)
+
+MINISTACK = "1.5.33"
+
+logger = logging.getLogger(__name__)
+
+
+class Background:
+    """What runs beside the requests: the alarms' look of every second, and the deliveries of log events."""
+
+    def __init__(self, deliveries: function_logs.Deliveries) -> None:
+        self._deliveries = deliveries
+        self._end = threading.Event()
+        self._alarms = threading.Thread(target=self._look, daemon=True, name="alarms")
+        self._alarms.start()
+
+    def _look(self) -> None:
+        while not self._end.wait(alarm_evaluation.LOOK_SECONDS):
+            try:
+                alarm_evaluation.look()
+            except Exception:  # the next look must come, whatever this one met
+                logger.exception("the alarms could not be evaluated")
+
+    def stop(self) -> None:
+        """Deliver what waits, and end. To be called while functions can still reach the server."""
+        self._end.set()
+        self._deliveries.stop()
+
+
+def install(*, rng: random.Random) -> Background:
+    """Install all extensions, once per process. `rng` draws between the versions of weighted aliases."""
+    found = version("ministack")
+    if found != MINISTACK:
+        raise RuntimeError(f"the extensions are made for MiniStack {MINISTACK}, but {found} is installed")
+    python_runtime.install()
+    alias_weights.install(rng=rng)
+    deliveries = function_logs.install()
+    embedded_metrics.install()
+    alarm_evaluation.install()
+    alarm_actions.install()
+    composite_alarms.install()
+    event_targets.install()
+    object_events.install()
+    http_api.install()
+    return Background(deliveries)

@@ -1,0 +1,122 @@
+"""CloudWatch alarms look at their own metric, period by period, once a second.
+
+MiniStack compares every data point of the metric's name, whatever its dimensions, and only when metrics are put
+through the API. Here an alarm reads the one metric of its namespace, name and dimensions, needs M of N periods
+(`DatapointsToAlarm` of `EvaluationPeriods`), treats missing data as configured
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html), and is looked at
+every second, so that it also returns to OK by itself.
+
+Differs from CloudWatch: the periods are counted back from now and the current one is looked at while it fills,
+so that an alarm follows a data point within seconds; metric math and anomaly detection are not supported.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ministack.core.responses import set_request_account_id, set_request_region
+from ministack.services import cloudwatch
+
+Alarm = dict[str, Any]
+Point = dict[str, Any]
+
+LOOK_SECONDS = 1.0
+COMPARISONS = {
+    "GreaterThanOrEqualToThreshold": float.__ge__,
+    "GreaterThanThreshold": float.__gt__,
+    "LessThanThreshold": float.__lt__,
+    "LessThanOrEqualToThreshold": float.__le__,
+}
+
+_transition = threading.RLock()  # requests and the look of every second must not both take the same transition
+
+
+def values(alarm: Alarm, points: Sequence[Point], *, now: float) -> list[float | None]:
+    """The statistic of each evaluation period, the newest first; None where there is no data."""
+    period = alarm["Period"]
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
+    unit = alarm.get("Unit")
+    found: list[float | None] = []
+    for index in range(alarm["EvaluationPeriods"]):
+        end = now - index * period
+        within = [p for p in points if end - period < p["Timestamp"] <= end and unit in (None, p["Unit"])]
+        stats = cloudwatch._calc_stats(within)
+        found.append(cloudwatch._stat_value(stats, statistic, within) if stats else None)
+    return found
+
+
+def state(alarm: Alarm, found: Sequence[float | None]) -> str:
+    """The alarm's state after these periods."""
+    compare = COMPARISONS[alarm["ComparisonOperator"]]
+    known = [value for value in found if value is not None]
+    breaching = sum(compare(float(value), float(alarm["Threshold"])) for value in known)
+    missing = len(found) - len(known)
+    needed: int = alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"]
+    current: str = alarm["StateValue"]
+    match alarm.get("TreatMissingData") or "missing":
+        case "breaching":
+            return "ALARM" if breaching + missing >= needed else "OK"
+        case "notBreaching":
+            return "ALARM" if breaching >= needed else "OK"
+        case "ignore":
+            if missing and len(known) < needed:
+                return current
+            return "ALARM" if breaching >= needed else "OK"
+    if not known:
+        return "INSUFFICIENT_DATA"
+    return "ALARM" if breaching >= min(needed, len(known)) else "OK"
+
+
+def reason(alarm: Alarm, found: Sequence[float | None], new: str) -> str:
+    """Why the alarm is in this state, in CloudWatch's words."""
+    known = [value for value in found if value is not None]
+    if not known:
+        return f"Insufficient Data: {len(found)} datapoints were unknown."
+    verb = "was" if len(known) == 1 else "were"
+    words = {
+        "GreaterThanOrEqualToThreshold": "greater than or equal to",
+        "GreaterThanThreshold": "greater than",
+        "LessThanThreshold": "less than",
+        "LessThanOrEqualToThreshold": "less than or equal to",
+    }
+    comparison = ("" if new == "ALARM" else "not ") + words[alarm["ComparisonOperator"]]
+    return (
+        f"Threshold Crossed: {len(known)} out of the last {len(found)} datapoints {known} {verb} {comparison} "
+        f"the threshold ({float(alarm['Threshold'])})."
+    )
+
+
+def evaluate(alarm: Alarm) -> None:
+    """Look at the alarm's metric now; on a change of state record it, run the actions, tell composite alarms."""
+    if (
+        not alarm.get("Namespace")
+        or not alarm.get("MetricName")
+        or alarm.get("ComparisonOperator") not in COMPARISONS
+    ):
+        return
+    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
+    now = time.time()
+    with _transition:
+        points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions)) or []
+        found = values(alarm, list(points), now=now)
+        old, new = alarm["StateValue"], state(alarm, found)
+        if new == old:
+            return
+        why = reason(alarm, found, new)
+        alarm.update(StateValue=new, StateReason=why, StateUpdatedTimestamp=int(now))
+        cloudwatch._record_history(alarm["AlarmName"], old, new, why)
+        cloudwatch._dispatch_alarm_actions(alarm, old, new, why)
+        cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def look() -> None:
+    """Evaluate every alarm of every account and region."""
+    for (account, region, _), alarm in list(cloudwatch._alarms._data.items()):
+        set_request_account_id(account)
+        set_request_region(region)
+        cloudwatch._evaluate_alarm(alarm)
+
+
+def install() -> None:
+    cloudwatch._evaluate_alarm = evaluate
