@@ -1,0 +1,32 @@
+"""The endpoint of one project: answers `POST /projects/<name>/predict` through its alias `live`.
+
+Calls nothing and may call nothing: the model travels in a layer of its version. Writes capture lines and
+metrics to its log. The imports are the cold start, so there is no framework here.
+"""
+
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from tidemill.errors import TidemillError
+from tidemill.serving.endpoint import respond
+from tidemill.serving.model import load
+
+_model = lru_cache(maxsize=1)(load)
+with suppress(TidemillError):
+    # While Lambda initializes it grants a whole processor; the first request finds the model loaded. What is wrong
+    # with the model, if anything, each request is told.
+    _model()
+
+
+def handler(event: Any, context: Any) -> Any:
+    return respond(
+        event,
+        model=_model,
+        request_id=context.aws_request_id,
+        variant=os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        at=datetime.now(UTC),
+        write=print,
+    )

@@ -1,0 +1,57 @@
+"""Function `serve_api`: every route of the HTTP API but an endpoint's own `predict`.
+
+Called by API Gateway. Writes outcomes.
+"""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+
+from tidemill import projects
+from tidemill.adapters import wiring
+from tidemill.errors import RecordNotFound, TidemillError
+from tidemill.observability import logger, now
+from tidemill.serving import http
+from tidemill.serving.accept_outcomes import accept_outcomes
+from tidemill.serving.describe_project import describe_project
+
+app = APIGatewayHttpResolver()
+
+
+@app.get("/health")
+def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.get("/projects/<project>")
+def describe(project: str) -> dict[str, Any]:
+    return describe_project(problem=projects.load(project), index=wiring.index())
+
+
+@app.post("/projects/<project>/outcomes")
+def outcomes(project: str) -> tuple[dict[str, int], int]:
+    problem = projects.load(project)
+    body = http.body(app.current_event.raw_event)
+    return accept_outcomes(problem=problem, body=body, objects=wiring.objects(), clock=now), 202
+
+
+@app.not_found
+def unknown(error: NotFoundError) -> Response[str]:
+    event = app.current_event
+    return refused(
+        RecordNotFound(f"{event.http_method} {event.path} is not a route, or no such project is deployed")
+    )
+
+
+def refused(error: TidemillError) -> Response[str]:
+    return Response(error.status, "application/json", json.dumps(http.problem(error)))
+
+
+app.exception_handler(TidemillError)(refused)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return app.resolve(event, context)

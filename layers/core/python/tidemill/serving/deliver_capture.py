@@ -1,0 +1,81 @@
+"""From log events back to captured predictions. Called by the subscription of the endpoints' logs.
+
+Writes `captured/<project>/dt=<day of the request>/<digest>.jsonl.gz`. The digest is that of the lines, so that
+a payload delivered twice writes nothing new.
+"""
+
+import gzip
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from tidemill import canonical, names
+from tidemill.ports import ObjectStore
+from tidemill.projects import Name
+
+
+class Instance(BaseModel):
+    """One prediction of a line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    prediction_id: str
+    features: Mapping[str, FiniteFloat | str | None]
+    prediction: FiniteFloat
+    probability: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+
+
+class CaptureLine(BaseModel):
+    """A capture line, as the inference function writes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    kind: Literal["TIDEMILL_CAPTURE"]
+    project: Name
+    at: AwareDatetime
+    request_id: str
+    variant: str
+    model_version: int
+    entity_id: str | None
+    instances: Annotated[Sequence[Instance], Field(min_length=1)]
+
+
+def deliver_capture(messages: Sequence[str], *, objects: ObjectStore) -> dict[str, int]:
+    """Store the capture lines among these log messages: how many were `delivered`, how many `corrupt`.
+
+    Messages without the capture term are other log lines, and no concern of this function.
+    """
+    captured = [line for message in messages for line in message.splitlines() if names.CAPTURE_TERM in line]
+    folders: defaultdict[str, list[str]] = defaultdict(list)
+    for text in captured:
+        line = _parsed(text)
+        if line is not None:
+            folders[names.captured(line.project, _day(line.at))].append(text)
+    for folder, lines in folders.items():
+        content = "".join(line + "\n" for line in lines).encode()
+        # Without a time in its header, gzip gives the same bytes for the same lines.
+        body = gzip.compress(content, mtime=0)
+        objects.put_new(f"{folder}{canonical.sha256(content)}.jsonl.gz", body, content_type="application/gzip")
+    delivered = sum(map(len, folders.values()))
+    return {"delivered": delivered, "corrupt": len(captured) - delivered}
+
+
+def messages(event: Mapping[str, Any]) -> list[str]:
+    """The log messages in a decoded event of a CloudWatch Logs subscription; none in a control message."""
+    if event.get("messageType") != "DATA_MESSAGE":
+        return []
+    return [item["message"] for item in event["logEvents"]]
+
+
+def _parsed(text: str) -> CaptureLine | None:
+    try:
+        return CaptureLine.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _day(at: datetime) -> str:
+    return at.astimezone(UTC).date().isoformat()

@@ -1,0 +1,63 @@
+"""Requests and answers of API Gateway's HTTP API (payload format 2.0), without a framework, for the hot path."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tidemill.errors import PayloadTooLarge, RequestInvalid, TidemillError
+
+MAX_BYTES = 1_000_000  # a body of 1,000 instances of 40 features has half of it
+
+
+class BodyInvalid(RequestInvalid):
+    """The body is not JSON at all."""
+
+    status = 400
+
+
+def is_http(event: Any) -> bool:
+    """Whether an event came through API Gateway; else the function was invoked with the plain body."""
+    return isinstance(event, dict) and "requestContext" in event
+
+
+def body(event: Mapping[str, Any]) -> Any:
+    """The JSON value in the body. Raises PayloadTooLarge or BodyInvalid."""
+    text = event.get("body") or ""
+    if len(text) > MAX_BYTES * 4 / 3:
+        raise PayloadTooLarge(_too_large(len(text)))
+    try:
+        content = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise BodyInvalid("body", f"cannot be decoded: {error}") from error
+    if len(content) > MAX_BYTES:
+        raise PayloadTooLarge(_too_large(len(content)))
+    try:
+        return json.loads(content, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BodyInvalid("body", f"is not JSON: {str(error)[:200]}") from error
+
+
+def answer(status: int, value: Mapping[str, Any]) -> dict[str, Any]:
+    """A response with a JSON body."""
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(value, separators=(",", ":")),
+    }
+
+
+def problem(error: TidemillError) -> dict[str, Any]:
+    """The body that says what was wrong: the error's class, its message, the field if there is one."""
+    if isinstance(error, RequestInvalid):
+        return {"error": RequestInvalid.__name__, "message": str(error), "field": error.field}
+    return {"error": type(error).__name__, "message": str(error)}
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _too_large(size: int) -> str:
+    return f"the body has {size} bytes, more than {MAX_BYTES}; send fewer instances per request"

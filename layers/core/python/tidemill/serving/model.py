@@ -1,0 +1,86 @@
+"""The model that this function version serves: package data of the layer, checked before it is trusted.
+
+The hot path: nothing here imports more than numpy and onnxruntime.
+"""
+
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from tidemill.errors import ArtifactCorrupt, ModelNotReady, RequestInvalid
+from tidemill.serving.instances import Column, Features
+
+PACKAGE = "tidemill_model"
+_UNREADABLE = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+_OUTPUTS = {"classification": "probabilities", "regression": "variable"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model. `document` is its `model.json`."""
+
+    document: Mapping[str, Any]
+    features: Features
+    session: Any
+
+    def predict(self, columns: Mapping[str, Column]) -> list[dict[str, float]]:
+        """`prediction` (and `probability` of outcome 1, for a classification) of each row, from one session run.
+
+        Raises RequestInvalid for a row on which the arithmetic overflows: an answer is a finite number.
+        """
+        output = _OUTPUTS[self.document["task"]]
+        (values,) = self.session.run([output], dict(columns))
+        answers = np.asarray(values, dtype=np.float64)[:, -1]
+        finite = np.isfinite(answers)
+        if not finite.all():
+            row = int(np.argmin(finite))
+            raise RequestInvalid(
+                f"instances[{row}]", "the model has no finite answer; are the values in their units?"
+            )
+        if self.document["task"] == "regression":
+            return [{"prediction": answer} for answer in answers.tolist()]
+        cut = self.document["threshold"]
+        return [{"prediction": int(answer >= cut), "probability": answer} for answer in answers.tolist()]
+
+
+def load(package: str = PACKAGE) -> Model:
+    """The model in that package.
+
+    Raises ModelNotReady if there is none (the endpoint before its first release), ArtifactCorrupt if the file
+    is not the registered one, or onnxruntime cannot read it.
+    """
+    try:
+        files = importlib.resources.files(package)
+    except ModuleNotFoundError:
+        raise ModelNotReady(
+            "no model was released to this endpoint yet; upload data, or wait for the run"
+        ) from None
+    document = json.loads((files / "model.json").read_bytes())
+    body = (files / "model.onnx").read_bytes()
+    digest = hashlib.sha256(body).hexdigest()
+    if digest != document["sha256"]["model.onnx"]:
+        raise ArtifactCorrupt(f"model.onnx has SHA-256 {digest}, not the registered one; release the model again")
+    features = document["features"]
+    return Model(document, Features(features), _session(body, [feature["name"] for feature in features]))
+
+
+def _session(body: bytes, names: Sequence[str]) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a Lambda function of 1 GB has less than one processor
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(body, options, providers=["CPUExecutionProvider"])
+    except _UNREADABLE as error:
+        raise ArtifactCorrupt(f"model.onnx cannot be loaded: {error}") from error
+    inputs = [argument.name for argument in session.get_inputs()]
+    if sorted(inputs) != sorted(names):
+        raise ArtifactCorrupt(f"model.onnx takes {inputs}, model.json says {list(names)}; release the model again")
+    return session
