@@ -220,7 +220,10 @@ def wait_for_end(pid: int, seconds: float) -> bool:
 
 def is_server(pid: int, state_dir: Path) -> bool:
     """Whether the process is the server of this state directory."""
-    command = subprocess.run(
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout
-    return "local.server" in command and str(state_dir) in command
+    listing = Path(f"/proc/{pid}/cmdline")
+    if Path("/proc/self").exists():
+        command = listing.read_text().replace("\0", " ") if listing.exists() else ""
+    else:
+        ps = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+        command = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
+    return "local.server" in command and f"--state-dir {state_dir}" in command

@@ -81,12 +81,23 @@ def parse_switch(body: bytes) -> bool | None:
 
 
 def enforce_iam(enforce: bool, switch: Path) -> None:
-    """Switch enforcement. Warm workers hold credentials of the other mode, so they are replaced."""
+    """Switch enforcement. Warm environments hold credentials of the other mode, so they are replaced."""
     switch.write_text(json.dumps({"enforce": enforce}))
     ministack.AUTH = enforce
-    stop_workers()
+    retire_workers()
+
+
+def retire_workers() -> None:
+    """End the execution environments of Lambda functions: idle ones now, busy ones after their invocation."""
+    with lambda_runtime._lock:
+        workers = [worker for pool in lambda_runtime._workers.values() for worker in pool]
+        lambda_runtime._workers.clear()
+        idle = [worker for worker in workers if not worker.in_use]
+        for worker in workers:
+            worker.retired = True
+    lambda_runtime.kill_workers(idle)
 
 
 def stop_workers() -> None:
-    """End all execution environments of Lambda functions, and remove their files."""
+    """End all execution environments of Lambda functions."""
     lambda_runtime.reset()

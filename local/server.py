@@ -69,6 +69,7 @@ async def serve(*, port: int, state_dir: Path, seed: int | None) -> None:
     config.bind = [f"{HOST}:{port}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
+    logging.getLogger("lambda").setLevel(logging.WARNING)  # it repeats what functions log; CloudWatch Logs has it
     background = extensions.install(rng=random.Random(seed))
 
     async def stopped() -> None:

@@ -31,6 +31,7 @@ Record = dict[str, Any]
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]
     """An execution environment of one Python function version, pooled and leased by MiniStack."""
 
+    retired = False  # set when the credentials it was started with are no longer the right ones
     _child: Child | None = None
     _proc: subprocess.Popen[str] | None
 
@@ -47,7 +48,9 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
             stream = child.variables["AWS_LAMBDA_LOG_STREAM_NAME"]
             outcome = failed or child.invoke(invocation | {"timeout_seconds": seconds}, seconds)
             log = child.log()
-            if not outcome.alive or failed:
+            if self.retired:
+                child.kill()
+            if self.retired or failed or not outcome.alive:
                 self._child = self._proc = None
         return {**answer(outcome, invocation["request_id"]), "log": log, "log_source": stream}
 
