@@ -1,0 +1,43 @@
+"""The CDK app. Chooses the arguments; `infra/` does the rest.
+
+cdk deploy --all -c stage=local|dev|prod [-c alarm_email=…] [-c architecture=arm64] [-c nag=true]
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from infra.assembly import assemble
+from infra.definitions import DefinitionInvalid
+from infra.layers import LayerTooLarge
+from infra.project_files import read
+from infra.stages import STAGES, Stage
+from tidemill.errors import ProjectInvalid
+
+PROJECTS = Path(__file__).resolve().parent / "projects"
+CHOOSABLE = ("alarm_email", "architecture")
+
+
+def chosen(context: dict[str, Any]) -> Stage:
+    """The stage of the context, with the settings that a context may change."""
+    name = context.get("stage", "dev")
+    if name not in STAGES:
+        sys.exit(f"-c stage={name}: there is no such stage; choose one of {', '.join(STAGES)}")
+    changes = {key: context[key] for key in CHOOSABLE if key in context}
+    return dataclasses.replace(STAGES[name], **changes)
+
+
+def main() -> None:
+    context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
+    try:
+        app = assemble(chosen(context), read(PROJECTS), nag=context.get("nag") == "true")
+    except (ProjectInvalid, DefinitionInvalid, LayerTooLarge) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The data stage: from an upload to a dataset version. Its functions, its machine, and the rule that starts it."""
+
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.function import Function, Surroundings, Work
+from infra.grants import reads, table, writes
+from infra.state_machine import StateMachine
+from tidemill import names
+
+FUNCTIONS = (
+    Work(
+        "register_version", ("core", "numeric"), memory=1024, seconds=300,
+        may=(
+            *reads("incoming", versions=True), *reads("manifests", "datasets", "objects"),
+            *writes("objects", "manifests"), *table(),
+        ),
+    ),
+    Work(
+        "validate_version", ("core", "numeric"), memory=2048, seconds=600,
+        may=(*reads("manifests", "objects", "datasets"), *writes("manifests"), *table()),
+    ),
+    Work(
+        "accept_version", ("core",), memory=512, seconds=60,
+        may=(*reads("manifests", "datasets"), *writes("manifests", "datasets"), *table()),
+    ),
+    Work("quarantine_upload", ("core",), memory=512, seconds=60, may=(*writes("quarantine"), *table())),
+    Work("record_failure", ("core",), memory=512, seconds=60, may=table()),
+    Work(
+        "compare_version", ("core", "numeric"), memory=2048, seconds=300,
+        may=(*reads("manifests", "datasets", "objects"), *writes("datasets"), *table()),
+    ),
+)  # fmt: skip
+
+
+class Data(Construct):
+    """Registers, validates and accepts what is uploaded to `incoming/` of `bucket`, then starts `training`."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, around: Surroundings, bucket: str, training: StateMachine
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.functions = [
+            Function(self, work.construct_id, work=work, word="data", around=around) for work in FUNCTIONS
+        ]
+        self.machine = StateMachine(
+            self,
+            "DataMachine",
+            word="data",
+            stage=around.stage,
+            functions=self.functions,
+            machines={"training": training},
+        )
+        self._start_on_upload(around, bucket)
+
+    def _start_on_upload(self, around: Surroundings, bucket: str) -> None:
+        role = iam.Role(
+            self,
+            "UploadRole",
+            assumed_by=iam.ServicePrincipal("events.amazonaws.com"),
+            inline_policies={
+                "grants": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.arn])
+                    ]
+                )
+            },
+        )
+        events.CfnRule(
+            self,
+            "Upload",
+            name=f"tidemill-{around.stage.name}-upload",
+            description="An upload starts the data machine",
+            event_pattern={
+                "source": ["aws.s3"],
+                "detail-type": ["Object Created"],
+                "detail": {"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": names.INCOMING}]}},
+            },
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="DataMachine",
+                    arn=self.machine.arn,
+                    role_arn=role.role_arn,
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=around.failures.queue_arn),
+                )
+            ],
+        )

@@ -1,0 +1,104 @@
+"""What a function may do, as values that read like the table in docs/architecture.md.
+
+A grant is actions on ARNs. ARNs are written over names in braces (`{bucket}/runs/*`), which `infra/function.py`
+fills in
+from the constructs. A `*` needs a reason, which `infra/nag.py` hands to cdk-nag.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One IAM statement. `why`: the reason for each `*` in `resources`."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    why: str = ""
+    conditions: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if any("*" in action for action in self.actions):
+            raise ValueError(f"actions {self.actions}: name each action instead of a `*`")
+        if any("*" in resource for resource in self.resources) and not self.why:
+            raise ValueError(f"resources {self.resources}: give the reason for the `*` in `why`")
+
+
+_FACTS = "the keys below this prefix are made at run time; no other prefix of the bucket is reachable"
+
+
+def reads(*prefixes: str, versions: bool = False) -> tuple[Grant, ...]:
+    """Get and list objects below these prefixes; with `versions`, also older versions of them.
+
+    S3 answers 404 for a key that does not exist only to who may list the bucket (else 403), and it asks that
+    without a prefix in the request; hence `IfExists`: a list that names a prefix must name one of these."""
+    actions = ("s3:GetObject", "s3:GetObjectVersion") if versions else ("s3:GetObject",)
+    below = [f"{prefix}/*" for prefix in prefixes]
+    return (
+        Grant(actions, tuple(f"{{bucket}}/{each}" for each in below), _FACTS),
+        Grant(("s3:ListBucket",), ("{bucket}",), conditions={"StringLikeIfExists": {"s3:prefix": below}}),
+    )
+
+
+def writes(*prefixes: str) -> tuple[Grant, ...]:
+    """Put objects below these prefixes. Nothing may delete."""
+    return (Grant(("s3:PutObject",), tuple(f"{{bucket}}/{prefix}/*" for prefix in prefixes), _FACTS),)
+
+
+def table_reads() -> tuple[Grant, ...]:
+    """Get and query rows."""
+    return (Grant(("dynamodb:GetItem", "dynamodb:Query"), ("{table}",)),)
+
+
+def table() -> tuple[Grant, ...]:
+    """Get and query rows, and transactions of puts and updates (authorized as these two). Nothing may delete."""
+    return (
+        Grant(("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"), ("{table}",)),
+    )
+
+
+def starts(machine: str) -> tuple[Grant, ...]:
+    """Start executions of that state machine, and see the ones that run."""
+    return (Grant(("states:StartExecution",), (f"{{machine-{machine}}}",)),)
+
+
+def publishes_models(projects: Iterable[str], layers: Iterable[str]) -> tuple[Grant, ...]:
+    """Publish the model layers of these projects, and versions of their endpoint functions that carry them
+    beside these layers of the platform."""
+    models = [f"{{model-layer-{project}}}" for project in projects]
+    functions = [f"{{endpoint-{project}}}" for project in projects]
+    return (
+        Grant(("lambda:PublishLayerVersion",), tuple(models)),
+        Grant(
+            ("lambda:GetLayerVersion",),
+            (*(f"{model}:*" for model in models), *(f"{{layer-{layer}}}" for layer in layers)),
+            "the number of a layer version is given when it is published",
+        ),
+        Grant(("lambda:ListLayerVersions",), ("*",), "the action knows no resources"),
+        Grant(
+            (
+                "lambda:GetFunctionConfiguration",
+                "lambda:ListVersionsByFunction",
+                "lambda:PublishVersion",
+                "lambda:UpdateFunctionConfiguration",
+            ),
+            (*functions, *(f"{function}:*" for function in functions)),
+            "the number of a function version is given when it is published",
+        ),
+    )
+
+
+def reads_alias(projects: Iterable[str]) -> tuple[Grant, ...]:
+    """Read the alias `live` of these projects' endpoints."""
+    return (Grant(("lambda:GetAlias",), _aliases(projects)),)
+
+
+def moves_alias(projects: Iterable[str]) -> tuple[Grant, ...]:
+    """Read and move the alias `live` of these projects' endpoints."""
+    return (Grant(("lambda:GetAlias", "lambda:UpdateAlias"), _aliases(projects)),)
+
+
+def _aliases(projects: Iterable[str]) -> tuple[str, ...]:
+    # Lambda's alias actions are authorized on the function; with a qualifier in the name, on the alias.
+    return tuple(f"{{endpoint-{project}}}{qualifier}" for project in projects for qualifier in ("", ":live"))

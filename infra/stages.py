@@ -1,0 +1,83 @@
+"""The stages, and everything in which they differ: settings only, never structure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Settings of one deployment."""
+
+    name: str
+    keep_state: bool
+    """Bucket, table and logs outlive the stacks."""
+    point_in_time_recovery: bool
+    log_days: int
+    """Days a log line is kept; one of the numbers that CloudWatch Logs knows."""
+    upload_days: int
+    """Days until an upload under `incoming/` expires; its contents were copied to `objects/` long before."""
+    requests_per_second: int
+    burst: int
+    alarm_email: str | None
+    """Who hears of alarms. Without one they are raised all the same, on the topic."""
+    idle_usd_limit: float
+    """What the deployment may cost in a month in which nothing happens; synth fails above it."""
+    rehearsal: bool
+    """Whether run options that spoil a model on purpose are permitted."""
+    architecture: str = "x86_64"
+    third_party_layers: bool = True
+    """False on the embedded cloud: its functions run in the checkout's environment, made from the lock that
+    constrains the layers' locks, so that they import the same versions without copying 400 MB at each
+    deployment."""
+    require_tls: bool = True
+    """False on the embedded cloud, which speaks plain HTTP on the loopback interface."""
+    look_seconds: int | None = None
+    cool_down_seconds: int | None = None
+    drift_schedule_minutes: int | None = None
+    """These three, if given, take the place of the project files' waiting times."""
+
+
+LOCAL = Stage(
+    name="local",
+    keep_state=False,
+    point_in_time_recovery=False,
+    log_days=7,
+    upload_days=90,
+    requests_per_second=1000,
+    burst=2000,
+    alarm_email=None,
+    idle_usd_limit=5.0,
+    rehearsal=True,
+    third_party_layers=False,
+    require_tls=False,
+    look_seconds=4,
+    cool_down_seconds=600,
+    drift_schedule_minutes=1,
+)
+
+DEV = Stage(
+    name="dev",
+    keep_state=False,
+    point_in_time_recovery=False,
+    log_days=30,
+    upload_days=90,
+    requests_per_second=50,
+    burst=100,
+    alarm_email=None,
+    idle_usd_limit=5.0,
+    rehearsal=True,
+)
+
+PROD = Stage(
+    name="prod",
+    keep_state=True,
+    point_in_time_recovery=True,
+    log_days=365,
+    upload_days=365,
+    requests_per_second=500,
+    burst=1000,
+    alarm_email=None,
+    idle_usd_limit=20.0,
+    rehearsal=False,
+)
+
+STAGES = {stage.name: stage for stage in (LOCAL, DEV, PROD)}

@@ -1,0 +1,48 @@
+"""The training stage: from a dataset version to an evaluated candidate. Its functions and its machine."""
+
+from constructs import Construct
+
+from infra.function import Function, Surroundings, Work
+from infra.grants import reads, table, writes
+from infra.state_machine import StateMachine
+
+FUNCTIONS = (
+    Work(
+        "plan_trials", ("core", "numeric", "ml"), memory=3008, seconds=600,
+        may=(*reads("datasets", "manifests", "objects", "runs"), *writes("runs"), *table()),
+    ),
+    Work(
+        "run_trial", ("core", "numeric", "ml"), memory=3008, seconds=900,
+        may=(*reads("runs"), *writes("runs")),
+    ),
+    Work("select_best", ("core",), memory=512, seconds=60, may=(*reads("runs"), *writes("runs"), *table())),
+    Work(
+        "fit_final", ("core", "numeric", "ml", "export"), memory=3008, seconds=900,
+        may=(*reads("runs"), *writes("runs")),
+    ),
+    Work(
+        "evaluate_candidate", ("core", "numeric", "ml", "export"), memory=3008, seconds=900,
+        may=(*reads("runs", "models"), *writes("runs"), *table()),
+    ),
+    Work("close_run", ("core",), memory=512, seconds=60, may=(*reads("runs"), *writes("runs"), *table())),
+)  # fmt: skip
+
+
+class Training(Construct):
+    """Searches, fits and evaluates; a candidate that passes its gates starts `release`."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, around: Surroundings, release: StateMachine
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.functions = [
+            Function(self, work.construct_id, work=work, word="training", around=around) for work in FUNCTIONS
+        ]
+        self.machine = StateMachine(
+            self,
+            "TrainingMachine",
+            word="training",
+            stage=around.stage,
+            functions=self.functions,
+            machines={"release": release},
+        )
