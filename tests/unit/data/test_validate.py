@@ -1,0 +1,129 @@
+"""ValidateVersion: each rule, its code, its places; everything at once; what is no fault."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tidemill import names
+
+
+def validated(shore: Any, body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The state's answer and the report."""
+    registered = shore.register(shore.upload("a.csv", body))
+    assert registered["outcome"] == "registered"
+    answer = shore.step("validate_version", upload_id=registered["upload_id"], identity=registered["identity"])
+    assert answer["validation_key"] == names.validation("tides", registered["identity"])
+    return answer, json.loads(shore.objects.get(answer["validation_key"]))
+
+
+def with_row(shore: Any, line: str, *, at: int = 4) -> bytes:
+    """A good file but for one data row."""
+    lines = shore.lines()
+    lines[at] = line
+    return shore.csv(lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "column", "example", "words"),
+    [
+        ("2026-01-01,high,1,N,1", "wrong_type", "level", "high", "1 of 20 values is not a number"),
+        ("2026-01-01,1,1.5,N,1", "wrong_type", "gates", "1.5", "not a whole number"),
+        ("yesterday,1,1,N,1", "unreadable_timestamp", "at", "yesterday", "not an ISO 8601 time"),
+        ("2026-01-01,1,,N,1", "null_value", "gates", "", "missing, and the column is not nullable"),
+        ("2026-01-01,1,1,NA,1", "null_value", "wind", "NA", "missing"),
+        ("2026-01-01,-10.1,1,N,1", "below_minimum", "level", "-10.1", "below the minimum -10"),
+        ("2026-01-01,11,1,N,1", "above_maximum", "level", "11", "above the maximum 10"),
+        ("2026-01-01,1,1,NW,1", "not_allowed", "wind", "NW", "not among the allowed values"),
+    ],
+)
+def test_a_cell_that_breaks_a_rule_is_told_with_line_and_example(
+    shore: Any, line: str, code: str, column: str, example: str, words: str
+) -> None:
+    answer, report = validated(shore, with_row(shore, line))
+    assert (answer["outcome"], answer["code"]) == ("rejected", code)
+    assert f"column '{column}'" in answer["reason"]
+    assert words in answer["reason"]
+    (fault,) = report["faults"]
+    assert (fault["code"], fault["column"], fault["count"]) == (code, column, 1)
+    assert (fault["lines"], fault["examples"]) == ([6], [example])
+
+
+def test_limits_are_inclusive_and_a_nullable_column_may_miss_values(shore: Any) -> None:
+    lines = ["2026-01-01,-10,0,N,1", "2026-01-01,10,0,N,0", "2026-01-01,NA,0,N,0", *shore.lines()]
+    answer, report = validated(shore, shore.csv(lines))
+    assert (answer["outcome"], answer["rows"], report["faults"]) == ("accepted", 23, [])
+
+
+def test_extra_columns_are_no_fault_and_are_reported(shore: Any) -> None:
+    lines = [f"note,{line}" for line in shore.lines()]
+    answer, report = validated(shore, shore.csv(lines, header="remark,at,level,gates,wind,full"))
+    assert (answer["outcome"], report["extra_columns"]) == ("accepted", ["remark"])
+
+
+def test_missing_columns_come_first_and_all_faults_are_collected(shore: Any) -> None:
+    lines = [f"x,{i},9.5,2" for i in range(5)]
+    answer, report = validated(shore, shore.csv(lines, header="at,level,gates,full"))
+    assert answer["code"] == "missing_column"
+    assert answer["reason"].startswith("column 'wind' is missing; ")
+    assert [fault["code"] for fault in report["faults"]] == [
+        "missing_column",
+        "wrong_type",
+        "unreadable_timestamp",
+        "too_few_rows",
+        "target_not_binary",
+        "not_allowed",
+    ]
+    assert "and 3 more" in answer["reason"]
+
+
+def test_a_file_of_foreign_columns_is_told_what_is_missing(shore: Any) -> None:
+    _, report = validated(shore, b"a,b\n1,2\n")
+    assert {fault["code"] for fault in report["faults"]} == {"missing_column"}
+    assert {fault["column"] for fault in report["faults"]} == set(shore.project.columns)
+
+
+def test_the_first_places_are_told_and_the_rest_counted(shore: Any) -> None:
+    lines = shore.lines() + [f"2026-01-01,tide {i},1,N,1" for i in range(9)]
+    _, report = validated(shore, shore.csv(lines))
+    (fault,) = report["faults"]
+    assert (fault["count"], fault["lines"]) == (9, [22, 23, 24, 25, 26])
+    assert fault["examples"] == [f"tide {i}" for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "code"),
+    [("classification", "1", "target_one_class"), ("regression", "1", "target_constant")],
+)
+def test_a_target_that_never_changes_is_refused(new_shore: Any, task: str, value: str, code: str) -> None:
+    shore = new_shore(task=task)
+    lines = [line[:-1] + value for line in shore.lines()]
+    answer, _ = validated(shore, shore.csv(lines))
+    assert answer["code"] == code
+    assert "'full', the target, is 1 in every row" in answer["reason"]
+
+
+def test_a_target_without_values_is_refused(new_shore: Any) -> None:
+    columns = {**new_shore().project.model_dump()["columns"], "full": {"type": "integer", "nullable": True}}
+    shore = new_shore(columns=columns)
+    answer, _ = validated(shore, shore.csv([line[:-1] for line in shore.lines()]))
+    assert (answer["code"], "missing in every row" in answer["reason"]) == ("target_one_class", True)
+
+
+def test_numbers_may_be_allowed_by_value(new_shore: Any) -> None:
+    columns = {**new_shore().project.model_dump()["columns"], "gates": {"type": "number", "allowed": [0, 1, 2, 3]}}
+    shore = new_shore(columns=columns)
+    assert validated(shore, with_row(shore, "2026-01-01,1,3.0,N,1"))[0]["outcome"] == "accepted"
+    assert validated(shore, with_row(shore, "2026-01-01,1,3.5,N,1"))[0]["code"] == "not_allowed"
+
+
+def test_too_few_rows_are_refused(shore: Any) -> None:
+    answer, _ = validated(shore, shore.csv(shore.lines(9)))
+    assert answer["reason"].startswith("9 rows are fewer than min_rows, 10")
+
+
+def test_validating_again_writes_the_same_report(shore: Any) -> None:
+    answer, report = validated(shore, with_row(shore, "yesterday,high,,NW,7"))
+    ids = {name: answer[name] for name in ("upload_id", "identity")}
+    assert shore.step("validate_version", **ids) == answer
+    assert json.loads(shore.objects.get(answer["validation_key"])) == report
