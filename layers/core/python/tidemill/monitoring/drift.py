@@ -46,9 +46,7 @@ def compare(
 ) -> list[FeatureDrift]:
     """Compare rows with a profile, in the profile's order. Arrays are as in `build_profile`. Columns that one side
     lacks are left out, and so are timestamps: time always moves on."""
-    columns = reference["columns"]
-    exact = {name: _exact(columns[name], values) for name, values in current.items() if name in columns}
-    return compare_profiles(reference, {"columns": exact}, psi_threshold=psi_threshold, alpha=alpha)
+    return compare_profiles(reference, profile_rows(reference, current), psi_threshold=psi_threshold, alpha=alpha)
 
 
 def compare_profiles(
@@ -80,8 +78,14 @@ def compare_profiles(
     ]
 
 
-def _exact(reference: Profile, values: Array) -> Profile:
-    """The whole profile of rows; a number within rounding of one of the reference's edges counts as that edge."""
+def profile_rows(reference: Profile, rows: Mapping[str, Array]) -> Profile:
+    """The whole profile of rows (every value kept), for comparison with `reference`; its columns only."""
+    columns = reference["columns"]
+    return {"columns": {name: _whole(columns[name], values) for name, values in rows.items() if name in columns}}
+
+
+def _whole(reference: Profile, values: Array) -> Profile:
+    """One column; a number within rounding of one of the reference's edges counts as that edge."""
     kind = Kind(reference["kind"])
     if not kind.numeric:
         return {**category_profile(values, top=None), "kind": kind.value}

@@ -1,0 +1,198 @@
+"""The drift report as one HTML page that needs nothing else: verdict, ranked table, a plot per feature.
+
+Called by `detect_drift` with the content of `report.json`; writes nothing.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tidemill.monitoring.markup import Markup, element
+from tidemill.monitoring.plots import number, percent, plot
+from tidemill.monitoring.report_style import STYLE
+
+Column = Mapping[str, Any]
+GAUGE = 2.5  # how many times the threshold a PSI gauge shows
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The page of a report (the object that `build_report` gives)."""
+    title = f"Drift of {report['project']}, window {report['window_id']}"
+    head = element(
+        "head",
+        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        element("title", title),
+        element("style", Markup(STYLE)),
+    )
+    sections = [_header(report), _table(report), _plots(report), _predictions(report), _notes(report)]
+    return "<!doctype html>\n" + element("html", head, element("body", element("main", *sections)), lang="en")
+
+
+def _header(report: Mapping[str, Any]) -> Markup:
+    facts = {
+        "Window": report["window_id"],
+        "Predictions": f"{report['rows']:,}",
+        "First": _time(report["from"]),
+        "Last": _time(report["to"]),
+        "Reference": f"training data of model {report['model']}",
+        "Started by": report["trigger"],
+    }
+    return element(
+        "header",
+        element("div", "Drift report", class_="over"),
+        element("h1", report["project"]),
+        element("p", report["description"], class_="soft"),
+        _verdict(report),
+        element(
+            "dl", *[element("div", element("dt", name), element("dd", value)) for name, value in facts.items()]
+        ),
+    )
+
+
+def _verdict(report: Mapping[str, Any]) -> Markup:
+    shifted, all_of_them = len(report["features"]), len(report["columns"])
+    least = report["policy"]["features"]
+    what = "The data has drifted" if report["drifted"] else "No drift"
+    count = f"{shifted} of {all_of_them} features shifted; {least} or more make a drift."
+    return element(
+        "div",
+        element("p", element("strong", what)),
+        element("p", count),
+        element("p", _next(report)),
+        class_=f"verdict {'shifted' if report['drifted'] else 'steady'}",
+    )
+
+
+def _next(report: Mapping[str, Any]) -> str:
+    policy = report["policy"]
+    if not report["drifted"]:
+        return (
+            f"Next: nothing changes. Another window is checked when {policy['min_rows']:,} predictions have come, "
+            f"at most every {number(policy['schedule_minutes'])} minutes."
+        )
+    if not policy["on_drift"]:
+        return "Next: the drift alarm goes off. This project retrains only when a person starts it."
+    return (
+        "Next: the drift alarm goes off and asks for a training run on the newest dataset version. It is held "
+        f"back while a run goes on, and for {number(policy['cool_down_hours'])} hours after the last request."
+    )
+
+
+def _table(report: Mapping[str, Any]) -> Markup:
+    names = [("Feature", ""), ("Verdict", ""), ("PSI", "figure"), ("", ""), ("Statistic", "figure")]
+    names += [("p-value", "figure"), ("Missing", "figure")]
+    head = element("tr", *[element("th", name, class_=side or None, scope="col") for name, side in names])
+    rows = [_row(column, i, report["policy"]["psi"]) for i, column in enumerate(report["columns"])]
+    table = element("table", element("thead", head), element("tbody", *rows))
+    return element(
+        "section",
+        element("h2", "Features, strongest shift first"),
+        element("p", "A feature has shifted when the difference is large and is not chance.", class_="soft"),
+        element("div", table, class_="wide"),
+    )
+
+
+def _row(column: Column, i: int, threshold: float) -> Markup:
+    return element(
+        "tr",
+        element("td", element("a", column["feature"], href=f"#feature-{i}")),
+        element("td", _mark(column)),
+        element("td", f"{column['psi']:.3f}", class_="figure"),
+        element("td", _gauge(column, threshold)),
+        element("td", _statistic(column), class_="figure"),
+        element("td", _p_value(column["q_value"]), class_="figure"),
+        element("td", _missing(column), class_="figure"),
+    )
+
+
+def _gauge(column: Column, threshold: float) -> Markup:
+    filled = 100 * min(column["psi"] / (GAUGE * threshold), 1)
+    return element(
+        "span",
+        element("i", style=f"width:{filled:.0f}%", class_="shifted" if column["drifted"] else None),
+        element("b", style=f"left:{100 / GAUGE:.0f}%"),
+        class_="gauge",
+        title=f"PSI {column['psi']:.3f}; the line is the threshold {threshold:g}",
+    )
+
+
+def _plots(report: Mapping[str, Any]) -> Markup:
+    figures = [_figure(column, column["feature"], f"feature-{i}") for i, column in enumerate(report["columns"])]
+    return element("section", element("h2", "What changed"), element("div", *figures, class_="plots"))
+
+
+def _predictions(report: Mapping[str, Any]) -> Markup:
+    column = report["prediction"]
+    name = "Probability of class 1" if report["task"] == "classification" else "Predicted value"
+    if column is None:
+        shown = element("p", f"No prediction of model {report['model']} is in this window.", class_="soft")
+    else:
+        shown = element("div", _figure(column, name, "prediction"), class_="plots")
+    note = f"The answers of model {report['model']}; they do not count towards the verdict."
+    return element("section", element("h2", "Predictions"), element("p", note, class_="soft"), shown)
+
+
+def _figure(column: Column, name: str, identity: str) -> Markup:
+    caption = [f"PSI {column['psi']:.3f}", _statistic(column), f"p {_p_value(column['q_value'])}"]
+    if column["mean_reference"] is not None and column["mean_current"] is not None:
+        caption.append(f"mean {_rounded(column['mean_reference'])} → {_rounded(column['mean_current'])}")
+    label = f"{name}: {'shifted' if column['drifted'] else 'steady'}, {', '.join(caption)}"
+    return element(
+        "figure",
+        element("header", element("h3", name, title=name), _mark(column)),
+        element("figcaption", " · ".join(caption)),
+        plot(column["plot"], label=label),
+        id=identity,
+    )
+
+
+def _notes(report: Mapping[str, Any]) -> Markup:
+    policy = report["policy"]
+    read = (
+        f"{report['objects']:,} captured objects were read; {report['duplicates']:,} repeated predictions were "
+        f"left out; {report['corrupted_lines']:,} lines, {report['corrupted_objects']:,} objects were unreadable."
+    )
+    psi = (
+        "PSI is the population stability index over deciles of the reference (categories: over the values); it "
+        f"counts as large from {policy['psi']:g}. D is the Kolmogorov-Smirnov distance of the two distributions; "
+        "χ² tests whether the categories have the same shares. The p-value is adjusted for the number of columns "
+        f"(Benjamini-Hochberg); below {policy['alpha']:g} it is more than chance. Missing counts as a value."
+    )
+    limit = (
+        "Rows of one window are not independent where they share a cause, such as an hour's weather: p-values are "
+        "then too small, and the size of the shift says more."
+    )
+    return element(
+        "section",
+        element("h2", "How to read this"),
+        *[element("p", text) for text in (psi, limit, read)],
+        class_="notes",
+    )
+
+
+def _mark(column: Column) -> Markup:
+    word = "shifted" if column["drifted"] else "steady"
+    return element("span", word, class_=f"mark {word}")
+
+
+def _statistic(column: Column) -> str:
+    if column["statistic_name"] == "ks":
+        return f"D {column['statistic']:.3f}"
+    return f"χ² {column['statistic']:,.0f}" if column["statistic"] >= 100 else f"χ² {column['statistic']:.1f}"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
+
+
+def _missing(column: Column) -> str:
+    before, after = percent(column["missing_reference"]), percent(column["missing_current"])
+    return before if before == after else f"{before} → {after}"
+
+
+def _rounded(value: float) -> str:
+    return number(float(f"{value:.3g}"))
+
+
+def _time(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
