@@ -1,0 +1,129 @@
+"""The adapters under contract: in memory, on moto, and on a running cloud if TIDEMILL_TEST_ENDPOINT names one.
+
+Each test gets fresh adapters. What a test needs beyond the port (another version of an object, an object that is
+deleted) goes through the `Bucket` beside them.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tidemill.adapters.index import DynamoIndex
+from tidemill.adapters.memory import MemoryIndex, MemoryObjects, MemoryWorkflows
+from tidemill.adapters.objects import S3Objects
+from tidemill.adapters.workflows import StepFunctionsWorkflows
+from tidemill.ports import Index, ObjectStore, Workflows
+
+ENDPOINT = os.environ.get("TIDEMILL_TEST_ENDPOINT")
+REGION = "eu-central-1"
+KINDS = ["memory", "moto", *(["cloud"] if ENDPOINT else [])]
+WAITS = {
+    "Comment": "Waits long enough to be found running.",
+    "StartAt": "Wait",
+    "States": {"Wait": {"Type": "Wait", "Seconds": 30, "End": True}},
+}
+
+
+@dataclass
+class Clients:
+    """Clients of one AWS, real enough for the contract."""
+
+    endpoint: str | None
+
+    def __call__(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+
+@dataclass
+class Bucket:
+    """An ObjectStore, and how to do to its objects what the port does not offer."""
+
+    objects: ObjectStore
+    client: Any = None
+
+    def write(self, key: str, body: bytes) -> str:
+        """Put an object; give the id of its version."""
+        if isinstance(self.objects, MemoryObjects):
+            self.objects.put(key, body)
+            return str(len(self.objects.versions[key]))
+        answer = self.client.put_object(Bucket=self.objects.bucket, Key=key, Body=body)
+        return str(answer["VersionId"])
+
+    def remove(self, key: str) -> None:
+        """Delete an object and all its versions."""
+        if isinstance(self.objects, MemoryObjects):
+            del self.objects.versions[key]
+            return
+        bucket = self.objects.bucket
+        for version in self.client.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]:
+            self.client.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+
+
+@pytest.fixture(params=KINDS)
+def clients(request: pytest.FixtureRequest) -> Iterator[Clients | None]:
+    """None for memory."""
+    if request.param == "moto":
+        with mock_aws():
+            yield Clients(None)
+    else:
+        yield None if request.param == "memory" else Clients(ENDPOINT)
+
+
+@pytest.fixture
+def bucket(clients: Clients | None) -> Bucket:
+    if clients is None:
+        return Bucket(MemoryObjects())
+    client, name = clients("s3"), f"contract-{uuid.uuid4()}"
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return Bucket(S3Objects(client, name), client)
+
+
+@pytest.fixture
+def objects(bucket: Bucket) -> ObjectStore:
+    return bucket.objects
+
+
+@pytest.fixture
+def index(clients: Clients | None) -> Index:
+    if clients is None:
+        return MemoryIndex()
+    client, name = clients("dynamodb"), f"contract-{uuid.uuid4()}"
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+    )
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+    return DynamoIndex(client, name)
+
+
+@pytest.fixture
+def workflows(clients: Clients | None) -> Workflows:
+    """A Workflows that knows the machines `training` and `release`."""
+    if clients is None:
+        return MemoryWorkflows()
+    client = clients("stepfunctions")
+    machines = {}
+    for word in ("training", "release"):
+        answer = client.create_state_machine(
+            name=f"{word}-{uuid.uuid4()}",
+            definition=json.dumps(WAITS),
+            roleArn="arn:aws:iam::000000000000:role/contract",
+        )
+        machines[word] = answer["stateMachineArn"]
+    return StepFunctionsWorkflows(client, machines)
