@@ -1,7 +1,6 @@
 """Requests and answers of API Gateway's HTTP API (payload format 2.0), without a framework, for the hot path."""
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +28,7 @@ def body(event: Mapping[str, Any]) -> Any:
         raise PayloadTooLarge(_too_large(len(text)))
     try:
         content = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
-    except (binascii.Error, UnicodeEncodeError) as error:
+    except ValueError as error:
         raise BodyInvalid("body", f"cannot be decoded: {error}") from error
     if len(content) > MAX_BYTES:
         raise PayloadTooLarge(_too_large(len(content)))

@@ -1,0 +1,66 @@
+"""The function file `predict`, as Lambda runs it."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+FILE = ROOT / "functions" / "serving" / "predict.py"
+SLOW = {"boto3", "botocore", "pandas", "sklearn", "scipy", "pydantic", "aws_lambda_powertools", "yaml", "onnx"}
+
+
+def imported() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("predict_function", FILE)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def invoke(module: ModuleType, body: object) -> dict:
+    event = {"version": "2.0", "requestContext": {}, "body": json.dumps(body)}
+    return module.handler(event, SimpleNamespace(aws_request_id="8f5a"))
+
+
+def test_a_released_endpoint_answers_with_its_version(
+    deployed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "12")
+    response = invoke(imported(), {"instances": [{"delay": 5, "carrier": "UA"}]})
+    assert response["statusCode"] == 200
+    answer = json.loads(response["body"])
+    assert (answer["variant"], answer["predictions"][0]["prediction_id"]) == ("12", "8f5a.0")
+    kinds = [json.loads(line).get("kind") for line in capsys.readouterr().out.splitlines()]
+    assert kinds == ["TIDEMILL_CAPTURE", None]
+
+
+def test_an_endpoint_as_first_deployed_says_that_it_has_no_model() -> None:
+    response = invoke(imported(), {"instances": []})
+    assert (response["statusCode"], json.loads(response["body"])["error"]) == (503, "ModelNotReady")
+
+
+def test_an_unverified_model_never_answers(deployed: Path) -> None:
+    (deployed / "model.onnx").write_bytes(b"")
+    response = invoke(imported(), {"instances": [{"delay": 5, "carrier": "UA"}]})
+    assert (response["statusCode"], json.loads(response["body"])["error"]) == (503, "ArtifactCorrupt")
+
+
+def test_a_cold_start_imports_nothing_slow() -> None:
+    script = f"import runpy, sys; runpy.run_path({str(FILE)!r}); print(' '.join(sys.modules))"
+    path = os.pathsep.join([str(ROOT / "layers" / "core" / "python")])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = {name.split(".")[0] for name in done.stdout.split()}
+    assert {"numpy", "onnxruntime", "tidemill"} <= modules
+    assert modules & SLOW == set()
