@@ -1,0 +1,118 @@
+"""The Lambda handlers of the data stage, over moto: what they parse, wire and give back."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from pydantic import ValidationError
+
+from tidemill import names
+from tidemill.adapters import wiring
+from tidemill.settings import settings
+
+CONTEXT = SimpleNamespace(
+    function_name="f",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:::function:f",
+    aws_request_id="r",
+)
+
+
+def forget() -> None:
+    """What a new process would not have."""
+    for cached in (settings, wiring.client, wiring.objects, wiring.index, wiring.workflows):
+        cached.cache_clear()
+    sys.modules.pop("tidemill_projects", None)
+
+
+@pytest.fixture
+def s3(shore: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A deployment: bucket, table, environment and the project file in the layer."""
+    package = tmp_path / "tidemill_projects"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "tides.json").write_text(shore.project.model_dump_json())
+    monkeypatch.syspath_prepend(tmp_path)
+    environment = {
+        names.ENV_STAGE: "test",
+        names.ENV_BUCKET: "tides-data",
+        names.ENV_TABLE: "tides",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    forget()
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="tides-data")
+        client.put_bucket_versioning(Bucket="tides-data", VersioningConfiguration={"Status": "Enabled"})
+        boto3.client("dynamodb").create_table(
+            TableName="tides",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+        )
+        yield client
+    forget()
+
+
+def call(function: str, event: dict[str, Any]) -> dict[str, Any]:
+    """What the function gives for the event, both as JSON."""
+    module = importlib.import_module(f"functions.data.{function}")
+    answer: dict[str, Any] = json.loads(json.dumps(module.handler(json.loads(json.dumps(event)), CONTEXT)))
+    return answer
+
+
+def uploaded(s3: Any, body: bytes, key: str = "incoming/tides/a.csv") -> dict[str, Any]:
+    version_id = s3.put_object(Bucket="tides-data", Key=key, Body=body)["VersionId"]
+    return {"key": key, "version_id": version_id, "sequencer": "0055AED6DCD90281E5", "size": len(body)}
+
+
+def test_an_upload_goes_through_to_its_comparison(s3: Any, shore: Any) -> None:
+    event = uploaded(s3, shore.good())
+    registered = call("register_version", event)
+    assert registered["outcome"] == "registered"
+    assert call("validate_version", registered)["outcome"] == "accepted"
+    accepted = call("accept_version", registered)
+    assert (accepted["dataset_version"], accepted["run_id"]) == (1, "tides-v00001")
+    assert call("accept_version", registered) == accepted
+    compared = call("compare_version", accepted)
+    body = s3.get_object(Bucket="tides-data", Key=compared["comparison_key"])["Body"].read()
+    assert json.loads(body)["parent"] == 0
+    again = call("register_version", event)
+    assert (again["outcome"], again["same_upload"]) == ("unchanged", True)
+
+
+def test_a_damaged_upload_goes_to_quarantine(s3: Any, shore: Any) -> None:
+    registered = call(
+        "register_version", uploaded(s3, shore.csv(shore.lines(), header="at,level,gates,wind,empty"))
+    )
+    rejected = call("validate_version", registered)
+    assert rejected["code"] == "missing_column"
+    quarantined = call("quarantine_upload", rejected)
+    body = s3.get_object(Bucket="tides-data", Key=quarantined["reason_key"])["Body"].read()
+    assert json.loads(body)["validation_key"] == rejected["validation_key"]
+
+
+def test_a_failure_is_recorded(s3: Any) -> None:
+    event = {**uploaded(s3, b"x"), "error": "AccessDenied", "cause": "no grant"}
+    assert call("record_failure", event)["state"] == "failed"
+
+
+def test_an_unknown_project_is_rejected_by_the_deployed_project_files(s3: Any, shore: Any) -> None:
+    answer = call("register_version", uploaded(s3, shore.good(), "incoming/river/a.csv"))
+    assert (answer["outcome"], answer["code"]) == ("rejected", "unknown_project")
+
+
+def test_an_event_without_its_fields_is_refused(s3: Any) -> None:
+    with pytest.raises(ValidationError, match="version_id"):
+        call("register_version", {"key": "incoming/tides/a.csv"})
