@@ -15,8 +15,8 @@ from tidemill.projects import Kind
 
 Array = NDArray[Any]
 Histogram = dict[str, Any]
-BINS = 24
-BARS = 8
+BINS = 40  # at most, of a number
+BARS = 8  # of a category, before "other"
 TAIL = 0.005  # share of rows beyond each end of the axis, counted in the outermost bin
 PIECES = 16  # points that stand for what a profile knows only to lie between two edges
 

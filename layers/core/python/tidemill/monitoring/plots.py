@@ -1,155 +1,150 @@
 """The plots of a drift report: two distributions over the same bins, as SVG.
 
 Called by `report`; writes nothing. Colours are classes that the page's style defines, so that one plot serves
-light, dark and paper. The reference is filled, the window is a line (or a darker bar): forms differ as well.
+light, dark and paper. The reference is filled, the window is a line (or a darker bar): they differ in form as well.
 """
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from tidemill.monitoring.histograms import Histogram, round_step
 from tidemill.monitoring.markup import Markup, element
 
 WIDTH, HEIGHT = 420, 220
-LEFT, RIGHT, TOP, BOTTOM = 44, 14, 30, 34
-LABELS = 96  # room for the names of categories
-CURVE_BOTTOM = HEIGHT - BOTTOM
-Box = tuple[float, float, float, float]  # left, top, right, bottom of the plotting area
+LEFT, RIGHT, TOP, BOTTOM = 46, 406, 32, 186  # the plotting area
+LABELS = 110  # its left side where categories are named
+PEAK = 0.6  # a share from which a bin would press all others flat
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Where values are drawn: `low` at `start`, `high` at `end`. A `power` of one half stretches small values."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: Sequence[float]
+    power: float = 1.0
+
+    def at(self, value: float) -> float:
+        part = (value - self.low) / (self.high - self.low)
+        return self.start + math.copysign(abs(part) ** self.power, part) * (self.end - self.start)
 
 
 def plot(histogram: Histogram, *, label: str) -> Markup:
     """The SVG of a histogram (`tidemill.monitoring.histograms`); `label` tells it to those who cannot see it."""
-    body = _bars(histogram) if "labels" in histogram else _steps(histogram)
-    return element(
-        "svg", _legend(), *body, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label, class_="plot"
-    )
+    drawn = _bars(histogram) if "labels" in histogram else _steps(histogram)
+    return element("svg", *drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label, class_="plot")
 
 
 def percent(share: float) -> str:
     """A share as people read it: 0 %, 0.4 %, 12 %."""
     value = 100 * share
-    return f"{value:.0f} %" if value >= 9.95 or value == round(value) else f"{value:.1f} %"
+    return f"{value:.0f} %" if value >= 9.95 or abs(value - round(value)) < 1e-9 else f"{value:.1f} %"
 
 
 def number(value: float) -> str:
     """A number with at most six significant digits and thousands apart."""
-    text = f"{value:,.6g}"
-    return text if "e" in text or abs(value) < 1e6 else f"{value:,.0f}"
+    return f"{value:,.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:,.6g}"
 
 
 def _steps(histogram: Histogram) -> list[Markup]:
     edges, reference, current = histogram["edges"], histogram["reference"], histogram["current"]
-    box = (LEFT, TOP, WIDTH - RIGHT, CURVE_BOTTOM)
-    top, ticks = _scale(max([*reference, *current]))
-    xs = [_along(edge, edges[0], edges[-1], box[0], box[2]) for edge in edges]
-    heights = [[_along(share, 0, top, box[3], box[1]) for share in side] for side in (reference, current)]
+    across = _round_axis(edges[0], edges[-1], LEFT, RIGHT)
+    up = _share_axis(max([*reference, *current]), BOTTOM, TOP, may_stretch=True)
     return [
-        *_grid_across(ticks, top, box),
-        element("path", d=_outline(xs, heights[0], box[3]) + "Z", class_="reference"),
-        element("path", d=_outline(xs, heights[1], box[3]), class_="current-line"),
-        *_axis_below(edges, box),
+        *_legend(LEFT, "share of rows, square-root scale" if up.power != 1 else "share of rows"),
+        *[_line(LEFT, up.at(tick), RIGHT, up.at(tick), "grid") for tick in up.ticks],
+        *[_tick(LEFT - 6, up.at(tick) + 3.5, percent(tick), "end") for tick in up.ticks],
+        element("path", d=_outline(edges, reference, across, up) + "Z", class_="reference"),
+        element("path", d=_outline(edges, current, across, up), class_="current-line"),
+        _line(LEFT, BOTTOM, RIGHT, BOTTOM, "axis"),
+        *[_line(across.at(tick), BOTTOM, across.at(tick), BOTTOM + 4, "axis") for tick in across.ticks],
+        *[_tick(across.at(tick), BOTTOM + 17, number(tick), "middle") for tick in across.ticks],
         *[
-            element(
-                "rect",
-                element("title", _bin_text(histogram, i)),
-                x=xs[i],
-                y=box[1],
-                width=xs[i + 1] - xs[i],
-                height=box[3] - box[1],
-                class_="hover",
-            )
-            for i in range(len(reference))
+            _hover(across.at(low), TOP, across.at(high), BOTTOM, _bin_name(edges, i), histogram, i)
+            for i, (low, high) in enumerate(pairwise(edges))
         ],
     ]
 
 
 def _bars(histogram: Histogram) -> list[Markup]:
     labels = histogram["labels"]
-    box = (LABELS, TOP, WIDTH - RIGHT, CURVE_BOTTOM)
-    top, ticks = _scale(max([*histogram["reference"], *histogram["current"]], default=0))
-    row = (box[3] - box[1]) / max(len(labels), 1)
-    thick = min(row * 0.38, 12.0)
-    drawn = _grid_down(ticks, top, box)
+    highest = max([*histogram["reference"], *histogram["current"]], default=0)
+    across = _share_axis(highest, LABELS, RIGHT)
+    height = (BOTTOM - TOP) / max(len(labels), 1)
+    thick = min(0.36 * height, 13)
+    drawn = [
+        *_legend(LABELS, "share of rows"),
+        *[
+            _line(across.at(tick), TOP, across.at(tick), BOTTOM, "grid" if tick else "axis")
+            for tick in across.ticks
+        ],
+        *[_tick(across.at(tick), BOTTOM + 17, percent(tick), "middle") for tick in across.ticks],
+    ]
     for i, label in enumerate(labels):
-        middle = box[1] + (i + 0.5) * row
+        middle = TOP + (i + 0.5) * height
         for side, y in (("reference", middle - thick), ("current", middle)):
-            length = _along(histogram[side][i], 0, top, box[0], box[2]) - box[0]
-            drawn.append(element("rect", x=box[0], y=y, width=length, height=thick, class_=side))
-        drawn.append(element("text", _short(label), x=box[0] - 7, y=middle + 3.5, class_="tick end"))
-        text = (
-            f"{label}: reference {percent(histogram['reference'][i])}, window {percent(histogram['current'][i])}"
-        )
-        drawn.append(
-            element(
-                "rect", element("title", text), x=0, y=middle - row / 2, width=WIDTH, height=row, class_="hover"
-            )
-        )
+            length = across.at(histogram[side][i]) - LABELS
+            drawn.append(element("rect", x=LABELS, y=y, width=length, height=thick, class_=side))
+        drawn.append(_tick(LABELS - 7, middle + 3.5, label if len(label) <= 16 else f"{label[:15]}…", "end"))
+        drawn.append(_hover(0, middle - height / 2, WIDTH, middle + height / 2, label, histogram, i))
     return drawn
 
 
-def _legend() -> Markup:
-    return element(
-        "g",
-        element("rect", x=LEFT, y=8, width=12, height=9, class_="reference"),
-        element("text", "reference", x=LEFT + 17, y=16, class_="tick"),
-        element("rect", x=LEFT + 84, y=8, width=12, height=9, class_="current-key"),
-        element("text", "this window", x=LEFT + 101, y=16, class_="tick"),
-        element("text", "share of rows", x=WIDTH - RIGHT, y=16, class_="tick end"),
-    )
+def _share_axis(highest: float, start: float, end: float, *, may_stretch: bool = False) -> Axis:
+    if may_stretch and highest >= PEAK:
+        return Axis(0, 1, start, end, (0, 0.02, 0.1, 0.3, 0.6, 1), power=0.5)
+    highest = max(highest, 1e-3)
+    step = round_step(highest / 3)
+    ticks = [i * step for i in range(math.ceil(highest / step - 1e-9) + 1)]
+    return Axis(0, ticks[-1], start, end, ticks)
 
 
-def _scale(highest: float) -> tuple[float, list[float]]:
-    """The top of the axis of shares, and its ticks."""
-    step = round_step(max(highest, 1e-3) / 3)
-    count = math.ceil(max(highest, 1e-3) / step - 1e-9)
-    return count * step, [i * step for i in range(count + 1)]
+def _round_axis(low: float, high: float, start: float, end: float) -> Axis:
+    step = round_step((high - low) / 6)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return Axis(low, high, start, end, [i * step for i in range(first, last + 1)])
 
 
-def _grid_across(ticks: list[float], top: float, box: Box) -> list[Markup]:
-    drawn = []
-    for tick in ticks:
-        y = _along(tick, 0, top, box[3], box[1])
-        drawn.append(element("line", x1=box[0], x2=box[2], y1=y, y2=y, class_="grid" if tick else "axis"))
-        drawn.append(element("text", percent(tick), x=box[0] - 6, y=y + 3.5, class_="tick end"))
-    return drawn
+def _legend(left: float, unit: str) -> list[Markup]:
+    return [
+        element("rect", x=left, y=9, width=12, height=9, class_="reference"),
+        _tick(left + 17, 17, "reference"),
+        element("rect", x=left + 82, y=9, width=12, height=9, class_="current"),
+        _tick(left + 99, 17, "this window"),
+        _tick(RIGHT, 17, unit, "end"),
+    ]
 
 
-def _grid_down(ticks: list[float], top: float, box: Box) -> list[Markup]:
-    drawn = []
-    for tick in ticks:
-        x = _along(tick, 0, top, box[0], box[2])
-        drawn.append(element("line", x1=x, x2=x, y1=box[1], y2=box[3], class_="grid" if tick else "axis"))
-        drawn.append(element("text", percent(tick), x=x, y=box[3] + 16, class_="tick middle"))
-    return drawn
-
-
-def _axis_below(edges: list[float], box: Box) -> list[Markup]:
-    step = round_step((edges[-1] - edges[0]) / 6)
-    first = math.ceil(edges[0] / step - 1e-9)
-    drawn = []
-    for i in range(first, math.floor(edges[-1] / step + 1e-9) + 1):
-        x = _along(i * step, edges[0], edges[-1], box[0], box[2])
-        drawn.append(element("line", x1=x, x2=x, y1=box[3], y2=box[3] + 4, class_="axis"))
-        drawn.append(element("text", number(i * step), x=x, y=box[3] + 17, class_="tick middle"))
-    return drawn
-
-
-def _outline(xs: list[float], ys: list[float], base: float) -> str:
+def _outline(edges: Sequence[float], shares: Sequence[float], across: Axis, up: Axis) -> str:
     """The path over the tops of the bins, from the base back to it."""
-    steps = "".join(f"V{y:.2f}H{x:.2f}" for x, y in zip(xs[1:], ys, strict=True))
-    return f"M{xs[0]:.2f} {base:.2f}{steps}V{base:.2f}"
+    steps = (f"V{up.at(share):.1f}H{across.at(edge):.1f}" for edge, share in zip(edges[1:], shares, strict=True))
+    return f"M{across.at(edges[0]):.1f} {up.start:.1f}{''.join(steps)}V{up.start:.1f}"
 
 
-def _bin_text(histogram: Histogram, i: int) -> str:
-    low, high = number(histogram["edges"][i]), number(histogram["edges"][i + 1])
-    last = len(histogram["reference"]) - 1
-    place = f"{low} to {high}" if 0 < i < last else f"below {high}" if i == 0 < last else f"{low} and above"
-    return f"{place}: reference {percent(histogram['reference'][i])}, window {percent(histogram['current'][i])}"
+def _bin_name(edges: Sequence[float], i: int) -> str:
+    low, high = number(edges[i]), number(edges[i + 1])
+    if len(edges) > 2 and i == 0:
+        return f"below {high}"
+    return f"{low} and above" if i == len(edges) - 2 else f"{low} to {high}"
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= 14 else f"{label[:13]}…"
+def _hover(
+    left: float, top: float, right: float, bottom: float, name: str, histogram: Histogram, i: int
+) -> Markup:
+    """An unseen area that tells a bin's shares."""
+    text = f"{name}: reference {percent(histogram['reference'][i])}, window {percent(histogram['current'][i])}"
+    area = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    return element("rect", element("title", text), class_="hover", **area)
 
 
-def _along(value: float, low: float, high: float, start: float, end: float) -> Any:
-    return start + (value - low) / (high - low) * (end - start)
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
+
+
+def _tick(x: float, y: float, text: str, anchor: str = "") -> Markup:
+    return element("text", text, x=x, y=y, class_=f"tick {anchor}".rstrip())

@@ -31,10 +31,10 @@ def render(report: Mapping[str, Any]) -> str:
 def _header(report: Mapping[str, Any]) -> Markup:
     facts = {
         "Window": report["window_id"],
+        "First prediction": _time(report["from"]),
+        "Last prediction": _time(report["to"]),
         "Predictions": f"{report['rows']:,}",
-        "First": _time(report["from"]),
-        "Last": _time(report["to"]),
-        "Reference": f"training data of model {report['model']}",
+        "Compared with": f"training data of model {report['model']}",
         "Started by": report["trigger"],
     }
     return element(
@@ -53,7 +53,7 @@ def _verdict(report: Mapping[str, Any]) -> Markup:
     shifted, all_of_them = len(report["features"]), len(report["columns"])
     least = report["policy"]["features"]
     what = "The data has drifted" if report["drifted"] else "No drift"
-    count = f"{shifted} of {all_of_them} features shifted; {least} or more make a drift."
+    count = f"{shifted} of {all_of_them} features shifted; from {least} on the window counts as drifted."
     return element(
         "div",
         element("p", element("strong", what)),
@@ -191,7 +191,7 @@ def _missing(column: Column) -> str:
 
 
 def _rounded(value: float) -> str:
-    return number(float(f"{value:.3g}"))
+    return number(float(f"{value:.4g}"))
 
 
 def _time(text: str) -> str:

@@ -36,7 +36,7 @@ code { font: 0.92em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .verdict p + p { margin-top: 6px; }
 .shifted strong, .mark.shifted { color: var(--shifted); }
 .steady strong { color: var(--steady); }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 16px 24px; margin: 0; }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 14px 24px; margin: 0; }
 dt { color: var(--soft); font-size: 13px; }
 dd { margin: 0; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; margin-top: 14px; }
@@ -64,7 +64,6 @@ figcaption { color: var(--soft); font-size: 13px; min-height: 20px; margin-botto
 .plot .reference { fill: var(--reference); }
 .plot .current { fill: var(--current); }
 .plot .current-line { fill: none; stroke: var(--current); stroke-width: 2; stroke-linejoin: round; }
-.plot .current-key { fill: var(--current); }
 .plot .grid { stroke: var(--grid); }
 .plot .axis { stroke: var(--soft); stroke-opacity: 0.6; }
 .plot .tick { fill: var(--soft); font-size: 11px; font-variant-numeric: tabular-nums; }
