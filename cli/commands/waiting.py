@@ -1,0 +1,117 @@
+"""Live progress of a run and of an upload's whole way, for `data push --wait` and `runs follow`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from cli import following, show
+from cli.deployment import Deployment
+from cli.following import Pace, RunView
+from cli.uploading import Upload
+from tidemill.data.accept_version import run_id_of
+
+TRIALS: list[show.Column] = [
+    ("trial", lambda trial: trial["trial"]),
+    ("state", lambda trial: trial["state"]),
+    ("value", lambda trial: trial.get("value")),
+    ("algorithm", lambda trial: trial.get("algorithm")),
+    ("parameters", lambda trial: show.metrics(_numbers(trial.get("parameters")))),
+]
+
+
+def through(deployment: Deployment, upload: Upload, *, seconds: float, quiet: bool) -> dict[str, Any]:
+    """Follow an upload until a model serves, or until it ends before that. What was found, stage by stage."""
+    pace = Pace(at_most=seconds)
+    say = Console(stderr=True, quiet=quiet, highlight=False)
+    with say.status("waiting for the upload to be noticed") as status:
+        views = following.upload(deployment.index, upload.project, upload.upload_id, pace)
+        row = following.last(views, lambda seen: status.update(_upload_line(seen)))
+    say.print(_upload_line(row))
+    facts: dict[str, Any] = {"upload": reading_of(row)}
+    if row["state"] != "accepted":
+        return facts
+    run_id = run_id_of(upload.project, int(row["dataset_version"]))
+    view = follow_run(deployment, upload.project, run_id, pace, say)
+    facts["run"] = reading_of(view.row)
+    if view.row is None or view.row["state"] != "passed":
+        return facts
+    with say.status("the release begins") as status:
+        settled = following.last(following.release(deployment.index, upload.project, run_id, pace))
+        status.update(_release_line(settled))
+    say.print(_release_line(settled))
+    return facts | {"release": reading_of(settled)}
+
+
+def follow_run(deployment: Deployment, project: str, run_id: str, pace: Pace, say: Console) -> RunView:
+    """Show a run's trials as they end, until the run has ended."""
+    views = following.run(deployment.index, deployment.objects, project, run_id, pace)
+    with _live(say) as update:
+        view: RunView = following.last(views, lambda seen: update(_run_table(seen)))
+    say.print(_run_line(view))
+    return view
+
+
+def exit_code(facts: dict[str, Any]) -> int:
+    """0 when the data is in use, or was there before; else 1."""
+    if facts["upload"]["state"] != "accepted":
+        return 0 if facts["upload"]["state"] == "unchanged" else 1
+    return 0 if facts.get("release", {}).get("state") in ("promoted", "running") else 1
+
+
+def reading_of(row: dict[str, Any] | None) -> dict[str, Any]:
+    """A row without its keys."""
+    return {name: value for name, value in (row or {}).items() if name not in ("pk", "sk")}
+
+
+@contextmanager
+def _live(say: Console) -> Iterator[Any]:
+    if not say.is_terminal:
+        yield lambda _: None
+        return
+    with Live(console=say, refresh_per_second=4, transient=False) as live:
+        yield live.update
+
+
+def _run_table(view: RunView) -> Table | str:
+    best = view.best
+    title = f"Run {view.run_id}" + (f": best so far {best['value']:.5g} (trial {best['trial']})" if best else "")
+    planned = (view.row or {}).get("trials")
+    rest = f"{len(view.trials)} of {planned} trials" if planned else "preparing the data"
+    return show.table(title, view.trials, TRIALS, empty=f"{title}: {rest}")
+
+
+def _run_line(view: RunView) -> str:
+    row, best = view.row or {}, view.best
+    found = (
+        f", best {best['value']:.5g} by {best.get('algorithm', 'trial')} (trial {best['trial']})" if best else ""
+    )
+    why = row.get("error") or row.get("reason") or ""
+    return f"run {view.run_id} {show.cell(row.get('state'))}: {len(view.trials)} trials{found}. {escape(str(why))}"
+
+
+def _upload_line(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "waiting for the upload to be noticed"
+    version = f", dataset version {row['dataset_version']}" if row.get("dataset_version") else ""
+    why = f": {row['code']}: {row['reason']}" if row.get("code") else ""
+    return f"upload {show.cell(row['state'])}{version}{escape(why or str(row.get('error') or ''))}"
+
+
+def _release_line(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "the release begins"
+    if row["state"] == "running":
+        return (
+            f"model {row['model']} is challenger and gets its first share of the requests; "
+            f"`tidemill release status {row['release_id'].rsplit('-v', 1)[0]}` shows the experiment"
+        )
+    return f"model {row['model']} {show.cell(row['state'])}: {escape(str(row.get('reason', '')))}"
+
+
+def _numbers(parameters: dict[str, Any] | None) -> dict[str, float]:
+    return {name: value for name, value in (parameters or {}).items() if isinstance(value, int | float)}

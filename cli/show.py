@@ -1,0 +1,112 @@
+"""How facts are shown: a table or a panel for people, JSON for programs, progress on standard error.
+
+Standard output carries the answer only, so that it can be piped.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+STATES = {
+    "accepted": "green",
+    "passed": "green",
+    "promoted": "green",
+    "champion": "bold green",
+    "complete": "green",
+    "running": "cyan",
+    "challenger": "cyan",
+    "registered": "cyan",
+    "refused": "yellow",
+    "rolled_back": "yellow",
+    "unchanged": "dim",
+    "retired": "dim",
+    "superseded": "dim",
+    "quarantined": "red",
+    "failed": "red",
+}
+
+Column = tuple[str, Callable[[dict[str, Any]], Any]]
+
+
+def out() -> Console:
+    """Standard output, as it is now: tests and pipes replace it."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def note() -> Console:
+    """Standard error: progress and warnings."""
+    return Console(stderr=True, highlight=False)
+
+
+def emit(facts: Any, *, as_json: bool, people: Callable[[Any], Any]) -> None:
+    """Print the facts as JSON, or as what `people` makes of them."""
+    if as_json:
+        print_json(facts)
+        return
+    shown = people(facts)
+    console = Console(highlight=False)
+    for part in shown if isinstance(shown, list | tuple) else (shown,):
+        console.print(part)
+
+
+def print_json(facts: Any) -> None:
+    """Indented JSON on standard output, never wrapped or coloured."""
+    out().print(json.dumps(facts, indent=2, default=str), markup=False)
+
+
+def table(title: str, rows: Iterable[dict[str, Any]], columns: Sequence[Column], *, empty: str) -> Table | str:
+    """A table of the rows; `empty` says what to do where there are none."""
+    rows = list(rows)
+    if not rows:
+        return f"[dim]{escape(empty)}[/dim]"
+    grid = Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
+    )
+    for heading, _ in columns:
+        grid.add_column(heading)
+    for row in rows:
+        grid.add_row(*(cell(value(row)) for _, value in columns))
+    return grid
+
+
+def facts(title: str, pairs: Iterable[tuple[str, Any]]) -> Table:
+    """Names with values, one per line."""
+    grid = Table(
+        title=title, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False
+    )
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        grid.add_row(name, cell(value))
+    return grid
+
+
+def cell(value: Any) -> str:
+    """A value as text: states coloured, nothing as a dash, numbers short."""
+    if value is None or value == "":
+        return "[dim]-[/dim]"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = escape(str(value))
+    return f"[{STATES[text]}]{text}[/]" if text in STATES else text
+
+
+def when(moment: Any) -> str:
+    """A time as people read it: the date and the second, in UTC."""
+    return datetime.fromisoformat(str(moment)).strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
+
+
+def metrics(values: dict[str, float] | None) -> str:
+    """Metrics in one line."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in (values or {}).items() if value is not None)
