@@ -1,0 +1,53 @@
+"""One embedded cloud for all end-to-end tests: deployed once by the real CDK CLI, IAM enforced, its own port."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli import connection, deploying
+from cli.deployment import Deployment
+from cli.story.scene import Scene
+from local.cloud import Cloud
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them share one cloud, so one worker runs them, in the order of the files."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The deployed cloud; `TIDEMILL_STATE` and `TIDEMILL_PORT` lead the CLI to it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(connection.ENV_STATE, str(tmp_path_factory.mktemp("state")))
+        environment.setenv(connection.ENV_PORT, str(free_port()))
+        connection._connect_local.cache_clear()
+        cloud = connection.local_cloud()
+        try:
+            deploying.to_embedded_cloud(cloud, lambda line: None)
+            yield cloud
+        finally:
+            cloud.stop()
+            connection._connect_local.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def deployment(cloud: Cloud) -> Deployment:
+    assert cloud.status().iam, "IAM must be enforced, or a missing grant would not be noticed"
+    return Deployment.of(connection.LOCAL)
+
+
+@pytest.fixture(scope="session")
+def scene(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    folder = tmp_path_factory.mktemp("story")
+    return Scene(deployment, folder=folder, reports=folder / "reports", say=lambda text: None)
