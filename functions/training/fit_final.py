@@ -1,0 +1,27 @@
+"""State `FitFinal` of `training`: the best point fitted again on all but the holdout, and exported.
+
+Called after SelectBest. Writes `final/` of the run: the model in two forms, its reference profile, and
+`final.json`.
+"""
+
+import os
+from typing import Any
+
+from pydantic import BaseModel
+
+from tidemill.adapters import wiring
+from tidemill.observability import logger
+from tidemill.training.fit_final import fit_final
+from tidemill.training.threads import limited
+
+
+class Event(BaseModel, frozen=True):
+    project: str
+    run_id: str
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    request = Event.model_validate(event)
+    with limited(os.environ):
+        return fit_final(project=request.project, run_id=request.run_id, objects=wiring.objects())

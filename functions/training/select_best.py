@@ -1,0 +1,23 @@
+"""State `SelectBest` of `training`: the completed trial with the lowest value.
+
+Called after the Map. Writes `best.json` of the run.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from tidemill.adapters import wiring
+from tidemill.observability import logger
+from tidemill.training.select_best import select_best
+
+
+class Event(BaseModel, frozen=True):
+    project: str
+    run_id: str
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    request = Event.model_validate(event)
+    return select_best(project=request.project, run_id=request.run_id, objects=wiring.objects())

@@ -1,0 +1,77 @@
+"""FitFinal: the best point of the search, fitted again on train and validation together, in the forms it travels
+in.
+
+Writes `final/model.skops`, then what follows from it: `final/model.onnx` and `final/profile.json`; and, when
+those are there, `final/final.json` with their digests.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tidemill import canonical
+from tidemill.data.profile import PREDICTION, build_profile
+from tidemill.ports import ObjectStore
+from tidemill.projects import Kind
+from tidemill.training import artifacts, facts, pipeline, provenance, served_form
+from tidemill.training.plan import Plan, read_plan
+from tidemill.training.prepare import Arrays
+from tidemill.training.run_trial import part_of
+
+
+def fit_final(*, project: str, run_id: str, objects: ObjectStore) -> dict[str, Any]:
+    """The key of `final.json`. Raises RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
+    key = facts.final_key(project, run_id)
+    if not objects.exists(key):
+        plan = read_plan(objects, project, run_id)
+        best = facts.read(objects, facts.best_key(project, run_id))
+        digests = _write_artifacts(plan, best, objects)
+        facts.keep(objects, key, _final(plan, best, digests))
+    return {"final_key": key}
+
+
+def _write_artifacts(plan: Plan, best: dict[str, Any], objects: ObjectStore) -> dict[str, str]:
+    """The digests of the three files. The others are made from the first as it stands, so that they belong
+    together even if the first was written by a process that died, and this fit differs in a bit."""
+    project, name, run_id = plan.project, plan.project.name, plan.run_id
+    train, validation = part_of(plan, "train", objects), part_of(plan, "validation", objects)
+    fitted_on = {column: np.concatenate([train[column], validation[column]]) for column in train}
+    model = pipeline.fit(best["algorithm"], best["parameters"], fitted_on, project=project, seed=plan.seed)
+    saved = facts.keep_bytes(objects, facts.final_key(name, run_id, "model.skops"), artifacts.save(model))
+    model = artifacts.load(saved, canonical.sha256(saved))
+    converted = served_form.convert(model, project)
+    served = facts.keep_bytes(objects, facts.final_key(name, run_id, "model.onnx"), converted)
+    profile = canonical.dumps(_profile(plan, model, fitted_on, part_of(plan, "holdout", objects)))
+    described = facts.keep_bytes(
+        objects, facts.final_key(name, run_id, "profile.json"), profile, content_type="application/json"
+    )
+    bodies = {"model.skops": saved, "model.onnx": served, "profile.json": described}
+    return {file: canonical.sha256(body) for file, body in bodies.items()}
+
+
+def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict[str, Any]:
+    """The reference profile: the features as fitted on, and the predictions on rows the model has not seen. On
+    rows it was fitted to it is surer of itself than it will ever be again."""
+    features = plan.project.feature_columns()
+    columns = {name: fitted_on[name] for name in features}
+    columns[PREDICTION] = pipeline.predict(model, holdout, plan.project.features)
+    kinds = {**{name: column.type for name, column in features.items()}, PREDICTION: Kind.NUMBER}
+    return build_profile(columns, kinds)
+
+
+def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
+    return {
+        "project": plan.project.name,
+        "run_id": plan.run_id,
+        "dataset_version": plan.dataset_version,
+        "task": plan.project.task,
+        "algorithm": best["algorithm"],
+        "parameters": best["parameters"],
+        "seed": plan.seed,
+        "metric": plan.metric,
+        "threshold": plan.threshold,
+        "rows": dict(plan.rows),
+        "features": plan.features(),
+        "sha256": digests,
+        "versions": provenance.versions(),
+    }

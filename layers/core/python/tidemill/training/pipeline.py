@@ -1,0 +1,113 @@
+"""The model: a scikit-learn pipeline over named columns, built so that its ONNX form answers alike.
+
+RunTrial and FitFinal fit one, EvaluateCandidate asks it. Everything before the estimator is of kinds that ONNX
+has operators for, and works in float32, in which the served model is asked. So the two differ by float32 sums
+alone; a tree never takes the other branch (`_round_thresholds`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from tidemill.projects import Project
+from tidemill.training.plan import Algorithm
+from tidemill.training.prepare import Arrays
+
+COLUMNS = "columns"
+ESTIMATOR = "estimator"
+_FOREST_SIZE = 100
+
+
+def fit(
+    algorithm: Algorithm, parameters: Mapping[str, int | float], arrays: Arrays, *, project: Project, seed: int
+) -> Pipeline:
+    """A pipeline of `algorithm`, fitted on the features and the target in `arrays`.
+
+    Raises what scikit-learn raises for data or parameters it cannot work with (ValueError, ArithmeticError).
+    """
+    frame, target = to_frame(arrays, project.features), arrays[project.target]
+    numbers = [name for name, column in project.feature_columns().items() if column.type.numeric]
+    categories = [name for name in project.features if name not in numbers]
+    pipeline = Pipeline(
+        [
+            (COLUMNS, _columns(algorithm, numbers, categories, frame)),
+            (ESTIMATOR, _estimator(algorithm, project.task, parameters, seed)),
+        ]
+    )
+    pipeline.fit(frame, target.astype(np.int64) if project.task == "classification" else target)
+    if algorithm == "gradient_boosting":
+        _round_thresholds(pipeline)
+    return pipeline
+
+
+def predict(pipeline: Pipeline, arrays: Arrays, features: Sequence[str]) -> NDArray[np.float64]:
+    """Per row the probability of class 1 (a classifier), or the predicted value; shape [n]."""
+    frame = to_frame(arrays, features)
+    if hasattr(pipeline, "predict_proba"):
+        answers: NDArray[Any] = pipeline.predict_proba(frame)[:, 1]
+    else:
+        answers = pipeline.predict(frame)
+    return answers.astype(np.float64)
+
+
+def to_frame(arrays: Arrays, features: Sequence[str]) -> pd.DataFrame:
+    """The features as a frame, in their order: float32 numbers, text categories."""
+    return pd.DataFrame({name: arrays[name] for name in features})
+
+
+def _columns(
+    algorithm: Algorithm, numbers: list[str], categories: list[str], frame: pd.DataFrame
+) -> ColumnTransformer:
+    median = SimpleImputer(strategy="median", keep_empty_features=True)
+    if algorithm == "linear":
+        scaled = Pipeline([("impute", median), ("scale", StandardScaler())])
+        steps = [("number", scaled, numbers)]
+        encoder: Any = OneHotEncoder(handle_unknown="ignore", dtype=np.float32)
+    else:
+        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float32)
+        # Boosted trees learn where a missing value goes; but a column with no value at all, they refuse.
+        kept = [name for name in numbers if algorithm == "gradient_boosting" and frame[name].notna().any()]
+        filled = [name for name in numbers if name not in kept]
+        steps = [("number", "passthrough", kept), ("filled", median, filled)]
+    steps.append(("category", encoder, categories))
+    return ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)
+
+
+def _estimator(algorithm: Algorithm, task: str, parameters: Mapping[str, int | float], seed: int) -> Any:
+    classifies = task == "classification"
+    if algorithm == "gradient_boosting":
+        boosting = HistGradientBoostingClassifier if classifies else HistGradientBoostingRegressor
+        return boosting(**parameters, early_stopping=False, random_state=seed)
+    if algorithm == "random_forest":
+        forest = RandomForestClassifier if classifies else RandomForestRegressor
+        return forest(**parameters, n_estimators=_FOREST_SIZE, random_state=seed)
+    return LogisticRegression(**parameters, max_iter=1000) if classifies else Ridge(**parameters)
+
+
+def _round_thresholds(pipeline: Pipeline) -> None:
+    """Round the split thresholds of boosted trees down to float32.
+
+    For float32 x, `x <= t` and `x <= float32 below t` are the same, so this changes no answer. But ONNX holds
+    float32 thresholds, and the converter would round to the nearest: between two neighbouring numbers that is
+    the upper one, and all rows that have it would take the other branch.
+    """
+    for trees in pipeline[-1]._predictors:
+        for tree in trees:
+            thresholds = tree.nodes["num_threshold"]
+            rounded = thresholds.astype(np.float32)
+            above = rounded.astype(np.float64) > thresholds
+            tree.nodes["num_threshold"] = np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)

@@ -1,0 +1,89 @@
+"""The plan of a run: all that its later states need to know, decided once and pinned.
+
+PlanTrials writes it, every later state reads it. The project file is part of it, so that a deployment while a
+run is under way changes nothing in that run.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tidemill.errors import RecordNotFound
+from tidemill.ports import ObjectStore
+from tidemill.projects import Column, Project
+from tidemill.training import facts
+
+Algorithm = Literal["linear", "gradient_boosting", "random_forest"]
+
+
+class Options(BaseModel):
+    """What a run may be asked beyond its project file. `shuffle_labels` and `waive_gates` (a person's reason)
+    are for rehearsals: they lead to a model that is known to be bad. `seed` takes the place of `search.seed`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shuffle_labels: bool = False
+    waive_gates: str | None = Field(None, min_length=1)
+    seed: int | None = Field(None, ge=0, lt=2**32)
+
+    @property
+    def rehearsal(self) -> list[str]:
+        """The names of the options in use that only a rehearsal may have."""
+        used = {"shuffle_labels": self.shuffle_labels, "waive_gates": self.waive_gates is not None}
+        return [name for name, given in used.items() if given]
+
+
+class Trial(BaseModel):
+    """One point of the search."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    algorithm: Algorithm
+    parameters: Mapping[str, int | float]
+
+
+class Plan(BaseModel):
+    """`plan.json`. `sha256` has the digests of the prepared files by part; `cuts` the first time of a part where
+    rows are ordered by time; `threshold` the probability from which a row counts as 1 (None for regression)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    project: Project
+    run_id: str
+    dataset_version: int
+    identity: str
+    seed: int
+    metric: str
+    threshold: float | None
+    concurrency: int
+    options: Options
+    rows: Mapping[str, int]
+    dropped: Mapping[str, int]
+    cuts: Mapping[str, str]
+    sha256: Mapping[str, str]
+    trials: tuple[Trial, ...]
+    versions: Mapping[str, str]
+    code: str
+
+    def trial(self, number: int) -> Trial:
+        """The trial of that number. Raises RecordNotFound."""
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        raise RecordNotFound(f"run {self.run_id!r} has no trial {number}; it has {len(self.trials)}, from 0")
+
+    def features(self) -> list[dict[str, Any]]:
+        """The features in their order, each `{name, type, nullable, minimum?, maximum?, allowed?}`."""
+        return [described(name, column) for name, column in self.project.feature_columns().items()]
+
+
+def described(name: str, column: Column) -> dict[str, Any]:
+    """A feature as the model's documents carry it."""
+    return {"name": name, **column.model_dump(mode="json", exclude_none=True)}
+
+
+def read_plan(objects: ObjectStore, project: str, run_id: str) -> Plan:
+    """The plan of a run. Raises RecordNotFound."""
+    return Plan.model_validate(facts.read(objects, facts.plan_key(project, run_id)))
