@@ -126,6 +126,17 @@ def test_a_quarantined_upload_delivered_again_stays_and_is_not_counted_again(
     assert names.METRIC_QUARANTINED not in capsys.readouterr().out
 
 
+def test_the_reason_that_was_decided_first_is_the_one_that_is_written(shore: Any) -> None:
+    upload_id = shore.register(shore.upload("a.csv", shore.good()))["upload_id"]
+    fault = {"project": "tides", "upload_id": upload_id, "validation_key": None}
+    with pytest.raises(shore.Killed):
+        shore.step("quarantine_upload", shore.kill_at(2), **fault, code="first", reason="of all")
+    answer = shore.step("quarantine_upload", **fault, code="second", reason="after a redeploy")
+    reason = json.loads(shore.objects.get(answer["reason_key"]))
+    row = shore.upload_row(upload_id)
+    assert (row["state"], row["code"], row["reason"]) == ("quarantined", reason["code"], "of all")
+
+
 def test_what_was_accepted_cannot_be_quarantined(shore: Any) -> None:
     answer = shore.walk(shore.upload("a.csv", shore.good()))
     fault = {"project": "tides", "code": "x", "reason": "y", "validation_key": None}

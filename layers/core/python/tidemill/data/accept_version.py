@@ -46,12 +46,14 @@ def accept_version(
         if candidate.outcome != "new":
             return _settled(candidates.close(upload, candidate, index=index, at=clock(), by=ACTOR), objects, index)
         _prepare(candidate, identity, objects=objects, index=index)
+        at = clock()
         accepted = {
             "state": uploads.ACCEPTED,
             "identity": candidate.manifest.identity,
             "dataset_version": candidate.head + 1,
+            "ended_at": at.isoformat(),
         }
-        index.transact(_changes(upload, candidate, accepted, clock()))
+        index.transact(_changes(upload, candidate, accepted, at))
         return _settled({**upload, **accepted}, objects, index)
 
     return candidates.until_undisturbed(attempt)

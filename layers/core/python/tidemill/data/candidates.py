@@ -57,12 +57,13 @@ def build(upload: Row, *, project: Project, objects: ObjectStore, index: Index) 
 def close(upload: Row, candidate: Candidate, *, index: Index, at: datetime, by: str) -> Row:
     """Settle an upload that makes no new version; give its row as it is then. An unchanged upload is noted as the
     latest of its file, else an earlier one that comes after it would be taken for news. Raises ConflictError."""
+    changes: Row = {"ended_at": at.isoformat()}
     if candidate.outcome == "superseded":
         newer = candidate.seen["upload_id"] if candidate.seen else ""
-        changes: Row = {"state": uploads.SUPERSEDED, "reason": f"upload {newer} of the same file is later"}
+        changes |= {"state": uploads.SUPERSEDED, "reason": f"upload {newer} of the same file is later"}
         index.transact(uploads.move(upload, changes, at=at, by=by))
     else:
-        changes = {"state": uploads.UNCHANGED, "dataset_version": candidate.equal}
+        changes |= {"state": uploads.UNCHANGED, "dataset_version": candidate.equal}
         moved = uploads.move(upload, changes, at=at, by=by)
         index.transact([*moved, uploads.latest(upload, candidate.seen)])
     return {**upload, **changes}

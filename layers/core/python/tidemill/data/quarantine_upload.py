@@ -4,7 +4,6 @@ State `QuarantineUpload` of the data machine. Writes `quarantine/<project>/<uplo
 upload's row, counts `QuarantinedUploads`. The bytes stay where they are; the reason names their object version.
 """
 
-import json
 from typing import Any
 
 from tidemill import canonical, names
@@ -14,6 +13,7 @@ from tidemill.observability import count
 from tidemill.ports import Clock, Index, ObjectStore
 
 ACTOR = "QuarantineUpload"
+_FACT = ("project", "upload_id", "key", "version_id", "code", "reason", "validation_key")
 
 
 def quarantine_upload(
@@ -29,29 +29,20 @@ def quarantine_upload(
 ) -> dict[str, Any]:
     """Record the refusal, once: a second call changes nothing, whatever it says. Counted at least once.
 
+    The row is moved first, so that an upload that another process accepts meanwhile gets no reason file.
     Raises RecordNotFound for an unknown upload, ConflictError for one that was accepted or settled otherwise.
     """
-    key = f"{names.quarantine(project, upload_id)}reason.json"
-    answer = {"project": project, "upload_id": upload_id, "reason_key": key}
     upload = uploads.read(index, project, upload_id)
-    if upload["state"] == uploads.QUARANTINED:
-        return answer
-    if upload["state"] in uploads.SETTLED:
-        raise ConflictError(f"upload {upload_id} is {upload['state']} already; it cannot be quarantined")
-    at = clock()
-    fact = {
-        "project": project,
-        "upload_id": upload_id,
-        "code": code,
-        "reason": reason,
-        "key": upload["key"],
-        "version_id": upload["version_id"],
-        "validation_key": validation_key,
-        "at": at.isoformat(),
-    }
-    if not objects.put_new(key, canonical.dumps(fact), content_type="application/json"):
-        fact = json.loads(objects.get(key))
-    count(names.METRIC_QUARANTINED, 1, project=project)
-    changes = {"state": uploads.QUARANTINED, "code": fact["code"], "reason": fact["reason"]}
-    index.transact(uploads.move(upload, changes, at=at, by=ACTOR))
-    return answer
+    if upload["state"] != uploads.QUARANTINED:
+        if upload["state"] in uploads.SETTLED:
+            raise ConflictError(f"upload {upload_id} is {upload['state']} already; it cannot be quarantined")
+        count(names.METRIC_QUARANTINED, 1, project=project)
+        at = clock()
+        refusal = {"code": code, "reason": reason, "validation_key": validation_key, "ended_at": at.isoformat()}
+        changes = {"state": uploads.QUARANTINED, **refusal}
+        index.transact(uploads.move(upload, changes, at=at, by=ACTOR))
+        upload |= changes
+    key = f"{names.quarantine(project, upload_id)}reason.json"
+    fact = {name: upload[name] for name in _FACT} | {"at": upload["ended_at"]}
+    objects.put_new(key, canonical.dumps(fact), content_type="application/json")
+    return {"project": project, "upload_id": upload_id, "reason_key": key}
