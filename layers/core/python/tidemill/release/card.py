@@ -19,10 +19,7 @@ def write(document: Mapping[str, Any], evaluation: Mapping[str, Any], problem: P
         "## Metrics\n\nOn the held-out rows, the latest in time, which no trial has seen.\n\n"
         + _metrics(*(_measured(side) for side in (evaluation, evaluation["baseline"], evaluation["champion"]))),
         "## Gates\n\n" + _table(GATES, [[str(gate[column]) for column in GATES] for gate in evaluation["gates"]]),
-        "## Features\n\n"
-        + _table(
-            ("feature", "type", "may be missing", "range or values"), [_feature(f) for f in document["features"]]
-        ),
+        "## Features\n\n" + _table(FEATURES, [_feature(feature) for feature in document["features"]]),
         "## Lineage\n\n" + _table(("what", "which"), _lineage(document)),
     ]
     return "\n\n".join(sections) + "\n"
@@ -54,12 +51,8 @@ def _metrics(own: Mapping[str, Any], baseline: Mapping[str, Any], champion: Mapp
 
 
 def _feature(feature: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    low, high = feature.get("minimum"), feature.get("maximum")
-    allowed = feature.get("allowed")
-    bounds = (
-        f"{'' if low is None else low} … {'' if high is None else high}" if (low, high) != (None, None) else ""
-    )
-    values = ", ".join(str(value) for value in allowed) if allowed else bounds
+    bounds = [f"{word} {feature[key]}" for key, word in BOUNDS.items() if feature.get(key) is not None]
+    values = ", ".join(str(value) for value in feature.get("allowed") or bounds)
     return feature["name"], feature["type"], "yes" if feature["nullable"] else "no", values
 
 

@@ -49,10 +49,8 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
     final = _read(objects, folder + "final/final.json")
     evaluation = _read(objects, folder + "evaluation.json")
     if not evaluation["passed"]:
-        refused = [gate["gate"] for gate in evaluation["gates"] if not (gate["passed"] or gate.get("waived"))]
-        raise RunFailed(
-            f"run {run['run_id']!r} did not pass the gates {refused}; only a run that did is registered"
-        )
+        why = evaluation["reason"]
+        raise RunFailed(f"run {run['run_id']!r} did not pass its gates ({why}); only a run that did is registered")
     digests = {name: final["sha256"][name] for name in ARTIFACTS}
     for name, digest in digests.items():
         verify(objects.get(f"{folder}final/{name}"), digest, f"{name} of run {run['run_id']!r}")

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 
 # Units of both arms together at which the interval is tightest. Elsewhere it is as valid and a little wider: at
-# ten times fewer or more units by less than a quarter of what the best choice for that number would give.
+# ten times fewer or more units by less than a third of what the best choice for that number would give.
 TIGHTEST_AT = 500
 
 

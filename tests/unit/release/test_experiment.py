@@ -1,0 +1,111 @@
+"""Joining captured predictions with outcomes."""
+
+import math
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss as reference
+
+from tidemill import names
+from tidemill.release import experiment
+from tidemill.release.losses import log_loss, squared_error
+
+T1 = timedelta(seconds=1)
+
+
+def line(request: str, at: Any, variant: str, *answers: float) -> dict[str, Any]:
+    items = [
+        {"prediction_id": f"{request}.{n}", "prediction": round(p), "probability": p, "features": {}}
+        for n, p in enumerate(answers)
+    ]
+    return {"request_id": request, "at": at.isoformat(), "variant": variant, "instances": items}
+
+
+def outcome(prediction_id: str, value: float, at: Any) -> dict[str, Any]:
+    return {"prediction_id": prediction_id, "outcome": value, "at": at.isoformat()}
+
+
+def arms(world: Any, task: str = "classification", *variants: str) -> list[experiment.Arm]:
+    span = {"since": world.now, "until": world.now}
+    requests = experiment.read_requests(world.objects, "tides", **span)
+    outcomes = experiment.read_outcomes(world.objects, "tides", **span)
+    return [experiment.arm(requests, outcomes, variant=variant, task=task) for variant in variants or ("2",)]
+
+
+def test_log_loss_is_scikit_learns() -> None:
+    rng = np.random.default_rng(5)
+    p, y = rng.random(200), rng.integers(0, 2, 200)
+    assert np.mean([log_loss(*pair) for pair in zip(p, y, strict=True)]) == pytest.approx(reference(y, p))
+
+
+def test_a_wrong_certainty_costs_much_but_not_everything() -> None:
+    assert log_loss(0.0, 1) == pytest.approx(-math.log(1e-6))
+    assert log_loss(1.0, 0) == pytest.approx(-math.log(1e-6))
+    assert squared_error(2.0, 5.0) == 9
+
+
+def test_a_unit_is_the_mean_loss_of_a_request_over_the_instances_with_outcomes(world: Any) -> None:
+    now = world.now
+    captured = [line("r", now, "2", 0.9, 0.6, 0.5), line("s", now, "2", 0.3), line("t", now, "2", 0.4)]
+    world.store(captured, [outcome("r.0", 1, now), outcome("r.1", 0, now), outcome("s.0", 0, now)], "a")
+    (arm,) = arms(world)
+    units = [(-math.log(0.9) - math.log(0.4)) / 2, -math.log(0.7)]
+    assert (arm.requests, arm.sample.units) == (3, 2)
+    assert arm.sample.mean == pytest.approx(np.mean(units))
+    assert arm.sample.variance == pytest.approx(np.var(units, ddof=1))
+
+
+def test_a_request_in_several_lines_is_one_unit(world: Any) -> None:
+    second = line("r", world.now, "2", 0.8)
+    second["instances"][0]["prediction_id"] = "r.1"
+    world.store([line("r", world.now, "2", 0.5), second], [outcome(f"r.{n}", 1, world.now) for n in (0, 1)], "a")
+    (arm,) = arms(world)
+    assert (arm.requests, arm.sample.units) == (1, 1)
+    assert arm.sample.mean == pytest.approx((-math.log(0.5) - math.log(0.8)) / 2)
+
+
+def test_what_is_captured_twice_counts_once(world: Any) -> None:
+    captured = [line("r", world.now, "2", 0.5), line("s", world.now, "2", 0.6)]
+    outcomes = [outcome("r.0", 1, world.now), outcome("s.0", 1, world.now)]
+    world.store(captured, outcomes, "a")
+    once = arms(world)
+    world.store([*captured, captured[0]], outcomes, "b")
+    assert arms(world) == once
+
+
+def test_the_outcome_received_last_counts_in_whichever_object_it_lies(world: Any) -> None:
+    world.store([line("r", world.now, "2", 0.9)], [outcome("r.0", 1, world.now + T1)], "a")
+    world.store([], [outcome("r.0", 0, world.now)], "b")
+    assert arms(world)[0].sample.mean == pytest.approx(-math.log(0.9))
+    world.store([], [outcome("r.0", 0, world.now + 2 * T1)], "c")
+    assert arms(world)[0].sample.mean == pytest.approx(-math.log(0.1))
+
+
+def test_requests_from_before_the_traffic_changed_and_other_versions_do_not_count(world: Any) -> None:
+    captured = [
+        line("old", world.now - T1, "2", 0.5),
+        line("r", world.now, "2", 0.5),
+        line("x", world.now, "9", 0.5),
+    ]
+    world.store(captured, [], "a")
+    champion, challenger = arms(world, "classification", "2", "3")
+    assert (champion.requests, challenger.requests) == (1, 0)
+
+
+def test_a_regression_is_measured_by_squared_error(world: Any) -> None:
+    item = {"prediction_id": "r.0", "prediction": 7.5, "features": {}}
+    captured = [{"request_id": "r", "at": world.now.isoformat(), "variant": "2", "instances": [item]}]
+    world.store(captured, [outcome("r.0", 5.0, world.now)], "a")
+    assert arms(world, "regression")[0].sample.mean == 6.25
+
+
+def test_days_between_are_read_too(world: Any) -> None:
+    since = world.now
+    for _ in range(3):
+        world.store([line(f"r{world.now.day}", world.now, "2", 0.5)], [], "a")
+        world.now += timedelta(days=1)
+    requests = experiment.read_requests(world.objects, "tides", since=since, until=world.now)
+    assert len(requests) == 3
+    assert len(list(world.objects.keys(names.captured("tides")))) == 3
