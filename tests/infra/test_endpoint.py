@@ -1,0 +1,128 @@
+"""The endpoint of a project: `live` is made once, and a redeploy leaves it alone; drift is watched."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra import function, layers
+
+PROJECTS = ("diamonds", "flights")
+
+
+def static(template, of_kind) -> dict:
+    """The versions and aliases of a template: all that CloudFormation compares at a deployment."""
+    return {
+        name: template["Resources"][name]
+        for kind in ("AWS::Lambda::Version", "AWS::Lambda::Alias")
+        for name in of_kind(template, kind)
+    }
+
+
+@pytest.fixture
+def changed_handlers(dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stage's folder of handlers, with one line more in each handler; `dev` was synthesized before."""
+    for path in layers.FUNCTIONS.rglob("*.py"):
+        copy = tmp_path / path.relative_to(layers.FUNCTIONS)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(path.read_text() + "\n# changed\n")
+    monkeypatch.setattr(function, "FUNCTIONS", tmp_path)
+
+
+def test_a_redeploy_with_changed_code_layers_and_settings_does_not_touch_live(
+    dev, synthesize, of_kind, changed_handlers
+) -> None:
+    before = dev.platform
+    after = synthesize("dev", packages="changed = True", log_days=90, look_seconds=1, rehearsal=False).platform
+    predicts = [
+        {name: f for name, f in of_kind(t, "AWS::Lambda::Function").items() if "Predict" in name}
+        for t in (before, after)
+    ]
+    assert predicts[0].keys() == predicts[1].keys()
+    for name in predicts[0]:
+        assert predicts[0][name]["Code"] != predicts[1][name]["Code"]
+    for name, layer in of_kind(before, "AWS::Lambda::LayerVersion").items():
+        assert layer["Content"] != of_kind(after, "AWS::Lambda::LayerVersion")[name]["Content"]
+    assert len(static(before, of_kind)) == 2 * len(PROJECTS)
+    assert static(before, of_kind) == static(after, of_kind)
+
+
+def test_live_points_to_the_first_version_and_has_no_property_that_a_deployment_changes(dev, of_kind) -> None:
+    for alias in of_kind(dev.platform, "AWS::Lambda::Alias").values():
+        assert alias.keys() == {"FunctionName", "FunctionVersion", "Name"}
+        assert alias["Name"] == "live"
+        version = alias["FunctionVersion"]["Fn::GetAtt"][0]
+        assert of_kind(dev.platform, "AWS::Lambda::Version")[version] == {"FunctionName": alias["FunctionName"]}
+
+
+def test_each_project_is_answered_through_live(any_stage, of_kind) -> None:
+    template = any_stage.platform
+    routes = {route["RouteKey"]: route for route in of_kind(template, "AWS::ApiGatewayV2::Route").values()}
+    for project in PROJECTS:
+        target = routes[f"POST /projects/{project}/predict"]["Target"]["Fn::Join"][1][1]["Ref"]
+        uri = of_kind(template, "AWS::ApiGatewayV2::Integration")[target]["IntegrationUri"]["Ref"]
+        alias = of_kind(template, "AWS::Lambda::Alias")[uri]
+        predict = of_kind(template, "AWS::Lambda::Function")[alias["FunctionName"]["Ref"]]
+        assert predict["FunctionName"] == f"tidemill-{any_stage.stage}-{project}-predict"
+
+
+def test_the_drift_alarm_reads_the_metric_as_powertools_writes_it(capsys, monkeypatch, any_stage, of_kind) -> None:
+    from tidemill import names, observability
+
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "monitoring")
+    observability.count(names.METRIC_DRIFT_DETECTED, 1, project="flights")
+    line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    (written,) = line["_aws"]["CloudWatchMetrics"]
+    alarms = {
+        alarm["AlarmName"]: alarm for alarm in of_kind(any_stage.platform, "AWS::CloudWatch::Alarm").values()
+    }
+    drift = alarms[names.drift_alarm(any_stage.stage, "flights")]
+    assert drift["Namespace"] == written["Namespace"]
+    assert drift["MetricName"] == written["Metrics"][0]["Name"]
+    dimensions = {each["Name"]: each["Value"] for each in drift["Dimensions"]}
+    assert [set(dimensions)] == [set(each) for each in written["Dimensions"]]
+    assert dimensions == {name: line[name] for name in dimensions}
+
+
+def test_the_drift_alarm_fires_on_one_drifted_window_and_is_quiet_without_data(dev, of_kind) -> None:
+    for alarm in of_kind(dev.platform, "AWS::CloudWatch::Alarm").values():
+        assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
+        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert alarm["Period"] == 60
+        assert len(alarm["AlarmActions"]) == 1
+
+
+def test_an_alarm_of_drift_asks_for_a_retraining(dev, of_kind) -> None:
+    rules = {rule["Name"]: rule for rule in of_kind(dev.platform, "AWS::Events::Rule").values()}
+    for project in PROJECTS:
+        rule = rules[f"tidemill-dev-drift-{project}"]
+        (alarm,) = rule["EventPattern"]["resources"]
+        watched = of_kind(dev.platform, "AWS::CloudWatch::Alarm")[alarm["Fn::GetAtt"][0]]
+        assert watched["AlarmName"] == f"tidemill-dev-drift-{project}"
+        assert rule["EventPattern"]["detail"] == {"state": {"value": ["ALARM"]}}
+        (target,) = rule["Targets"]
+        assert "RequestRetraining" in target["Arn"]["Fn::GetAtt"][0]
+        assert "DeadLetterConfig" in target
+
+
+def test_the_schedule_is_the_project_files_unless_the_stage_overrides_it(assembly, of_kind) -> None:
+    def schedules(stage: str) -> dict:
+        found = of_kind(assembly(stage).platform, "AWS::Scheduler::Schedule").values()
+        return {each["Name"].split("-")[-1]: each for each in found}
+
+    assert schedules("dev")["flights"]["ScheduleExpression"] == "rate(60 minutes)"
+    assert schedules("local")["flights"]["ScheduleExpression"] == "rate(1 minute)"
+    for project in PROJECTS:
+        target = schedules("dev")[project]["Target"]
+        assert json.loads(target["Input"]) == {"project": project, "trigger": "schedule"}
+        assert "DeadLetterConfig" in target
+
+
+def test_captured_lines_go_to_their_delivery(dev, of_kind) -> None:
+    subscriptions = of_kind(dev.platform, "AWS::Logs::SubscriptionFilter").values()
+    assert len(subscriptions) == len(PROJECTS)
+    for subscription in subscriptions:
+        assert subscription["FilterPattern"] == "TIDEMILL_CAPTURE"
+        assert "DeliverCapture" in subscription["DestinationArn"]["Fn::GetAtt"][0]
+        assert "Predict" in subscription["LogGroupName"]["Ref"]

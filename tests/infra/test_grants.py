@@ -1,0 +1,142 @@
+"""Who may do what: no managed policy, every `*` with its reason, machines call what they name, predict nothing."""
+
+import json
+import re
+
+import pytest
+
+from infra import definitions
+from infra.grants import Grant
+
+# Every action whose resource holds a `*`, as the template has it (references shortened), and why it must.
+STARS = {
+    ("s3:GetObject", "<Data.Arn>/<prefix>/*"): "the keys below a prefix are made at run time",
+    ("s3:GetObjectVersion", "<Data.Arn>/<prefix>/*"): "an upload is read as the version that the event named",
+    ("s3:PutObject", "<Data.Arn>/<prefix>/*"): "the keys below a prefix are made at run time",
+    ("lambda:GetLayerVersion", "layer:<model>:*"): "the number of a layer version is given when it is published",
+    ("lambda:ListLayerVersions", "*"): "the action knows no resources",
+    ("lambda:GetFunctionConfiguration", "function:<predict>:*"): "the number of a version is given at publication",
+    ("lambda:ListVersionsByFunction", "function:<predict>:*"): "the number of a version is given at publication",
+    ("lambda:PublishVersion", "function:<predict>:*"): "the number of a version is given at publication",
+    ("lambda:UpdateFunctionConfiguration", "function:<predict>:*"): "the number is given at publication",
+    **{
+        (f"xray:{action}", "*"): "the action knows no resources"
+        for action in (
+            "PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets",
+        )
+    },
+    **{
+        (f"logs:{action}", "*"): "log delivery knows no resources"
+        for action in (
+            "CreateLogDelivery", "DeleteLogDelivery", "DescribeLogGroups", "DescribeResourcePolicies",
+            "GetLogDelivery", "ListLogDeliveries", "PutResourcePolicy", "UpdateLogDelivery",
+        )
+    },
+}  # fmt: skip
+
+
+def listed(value) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+def text(value) -> str:
+    """An ARN in a template as text, references in angle brackets."""
+    if isinstance(value, dict):
+        ((function, argument),) = value.items()
+        if function == "Fn::Join":
+            return "".join(text(part) for part in argument[1])
+        if function == "Fn::GetAtt":
+            return f"<{argument[0]}.{argument[1]}>"
+        return f"<{argument}>"
+    return str(value)
+
+
+def statements(template, of_kind) -> list[tuple[str, dict]]:
+    """(role's logical id, statement) of every role."""
+    return [
+        (name, statement)
+        for name, role in of_kind(template, "AWS::IAM::Role").items()
+        for policy in role.get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def shortened(arn: str) -> str:
+    arn = re.sub(r"<[^<>]*Data666C94C7Arn[^<>]*>/[a-z]+/", "<Data.Arn>/<prefix>/", arn)
+    arn = re.sub(r".*:layer:tidemill-[a-z-]+-model:", "layer:<model>:", arn)
+    return re.sub(r".*:function:tidemill-[a-z-]+-predict:", "function:<predict>:", arn)
+
+
+def test_every_star_has_its_reason_and_every_reason_its_star(any_stage, of_kind) -> None:
+    found = {
+        (action, shortened(text(resource)))
+        for _, statement in statements(any_stage.platform, of_kind)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if "*" in action or "*" in text(resource)
+    }
+    assert found == set(STARS)
+
+
+def test_no_role_has_a_managed_policy(any_stage, of_kind) -> None:
+    for template in (any_stage.platform, any_stage.state):
+        for role in of_kind(template, "AWS::IAM::Role").values():
+            assert "ManagedPolicyArns" not in role
+        assert not of_kind(template, "AWS::IAM::Policy")
+        assert not of_kind(template, "AWS::IAM::ManagedPolicy")
+
+
+def test_predict_may_write_its_logs_and_traces_and_nothing_else(any_stage, of_kind) -> None:
+    actions = {
+        action
+        for role, statement in statements(any_stage.platform, of_kind)
+        if "Predict" in role
+        for action in listed(statement["Action"])
+    }
+    assert actions == {
+        *("logs:CreateLogStream", "logs:PutLogEvents"),
+        *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
+    }
+
+
+def test_nothing_may_delete(any_stage, of_kind) -> None:
+    for _, statement in statements(any_stage.platform, of_kind):
+        deleting = [action for action in listed(statement["Action"]) if "Delete" in action]
+        assert deleting in ([], ["logs:DeleteLogDelivery"])
+
+
+@pytest.mark.parametrize("word", definitions.WORDS)
+def test_a_machine_may_call_exactly_what_it_names(word: str, dev, of_kind) -> None:
+    definition = definitions.load(word)
+    allowed: dict[str, set[str]] = {"lambda:InvokeFunction": set(), "states:StartExecution": set()}
+    for role, statement in statements(dev.platform, of_kind):
+        for action in listed(statement["Action"]):
+            if f"{word.capitalize()}MachineRole" in role and action in allowed:
+                allowed[action] |= {text(resource) for resource in listed(statement["Resource"])}
+    ids = {arn: re.match(rf"<{word.capitalize()}(\w+?)Function", arn) for arn in allowed["lambda:InvokeFunction"]}
+    assert {found[1] if found else arn for arn, found in ids.items()} == set(definition.functions)
+    assert len(allowed["states:StartExecution"]) == len(definition.machines)
+
+
+def test_a_role_of_events_or_schedules_starts_one_machine(dev, of_kind) -> None:
+    for name, target in (("UploadRole", "DataMachine"), ("ScheduleRole", "MonitoringMachine")):
+        started = [
+            text(statement["Resource"])
+            for role, statement in statements(dev.platform, of_kind)
+            if name in role and statement["Action"] == "states:StartExecution"
+        ]
+        assert len(started) == 1
+        assert target in started[0]
+
+
+def test_a_grant_with_a_star_asks_for_a_reason() -> None:
+    with pytest.raises(ValueError, match="give the reason"):
+        Grant(("s3:GetObject",), ("{bucket}/*",))
+    with pytest.raises(ValueError, match="name each action"):
+        Grant(("s3:*",), ("{bucket}",), "why not")
+
+
+def test_the_statements_are_valid_json_policies(dev, of_kind) -> None:
+    for role in of_kind(dev.platform, "AWS::IAM::Role").values():
+        size = len(json.dumps(role["Policies"]))
+        assert size < 10_240  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html

@@ -1,0 +1,121 @@
+"""The layers: what is in them, that they fit, and that the functions import with nothing but them."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from infra import data, layer_build, monitoring, release, serving, training
+from infra.layers import LayerTooLarge, check_size
+from infra.project_files import read
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WORKS = [
+    (word, work)
+    for word, works in (
+        ("data", data.FUNCTIONS),
+        ("training", training.FUNCTIONS),
+        ("release", release.functions([], [])),
+        ("serving", (serving.SERVE_API, serving.DELIVER_CAPTURE, serving.PREDICT)),
+        ("monitoring", monitoring.FUNCTIONS),
+    )
+    for work in works
+]
+SETS = sorted({work.layers for _, work in WORKS})
+
+
+@pytest.fixture(scope="module")
+def built() -> dict[str, Path]:
+    """The real layers, from the cache or from the package index."""
+    projects = {name: project.model_dump(mode="json") for name, project in read(ROOT / "projects").items()}
+    folders = {
+        name: layer_build.third_party(name, architecture="x86_64")
+        for name in layer_build.BENEATH
+        if name != "core"
+    }
+    return {"core": layer_build.core(projects, architecture="x86_64"), **folders}
+
+
+@pytest.mark.parametrize("layers", SETS, ids="+".join)
+def test_a_function_with_its_layers_fits(layers: tuple[str, ...], built: dict[str, Path]) -> None:
+    sizes = {name: layer_build.size(built[name]) for name in layers}
+    sizes["code"] = max(layer_build.size(folder) for folder in (ROOT / "functions").iterdir())
+    check_size("any", sizes)
+    assert sum(sizes.values()) < layer_build.LIMIT
+
+
+def test_a_function_over_the_limit_is_refused_with_the_numbers() -> None:
+    check_size("fits", {"code": 1_000, "ml": layer_build.LIMIT - 1_000})
+    with pytest.raises(LayerTooLarge, match=r"fit_final: code 1,001 \+ ml 262,143,000 = .* 1 over"):
+        check_size("fit_final", {"code": 1_001, "ml": layer_build.LIMIT - 1_000})
+
+
+def test_no_package_is_in_two_layers_of_a_function() -> None:
+    for layers in SETS:
+        packages = [package for name in layers for package in layer_build.shipped(name)]
+        assert len(packages) == len(set(packages))
+
+
+def test_the_layers_run_the_versions_that_the_checkout_runs() -> None:
+    def versions(lock: str) -> set[str]:
+        return {line.split(" ")[0] for line in lock.splitlines() if "==" in line and not line.startswith(" ")}
+
+    checkout = versions((ROOT / "requirements.txt").read_text())
+    for name in layer_build.BENEATH:
+        assert versions((ROOT / "layers" / name / "requirements.txt").read_text()) <= checkout
+
+
+def test_the_core_layer_holds_the_library_and_the_projects(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(layer_build, "CACHE", tmp_path)
+    project = {"name": "flights", "task": "classification"}
+    folder = layer_build.core({"flights": project}, architecture=None)
+    assert json.loads((folder / "python/tidemill_projects/flights.json").read_text()) == project
+    library = ROOT / "layers/core/python/tidemill"
+    for source in library.rglob("*.py"):
+        assert (folder / "python/tidemill" / source.relative_to(library)).read_bytes() == source.read_bytes()
+    assert not list(folder.rglob("*.pyc"))
+    assert layer_build.core({"flights": project}, architecture=None) == folder
+    assert layer_build.core({"flights": {**project, "target": "late"}}, architecture=None) != folder
+
+
+def test_a_build_that_fails_leaves_no_layer_behind(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(layer_build, "CACHE", tmp_path)
+    monkeypatch.setattr(layer_build, "shipped", lambda name: {"numpy": "numpy==2.5.5 --hash=sha256:" + "0" * 64})
+    with pytest.raises(RuntimeError, match="could not be installed"):
+        layer_build.third_party("serve", architecture="x86_64")
+    assert list(tmp_path.iterdir()) == []
+
+
+RUNTIME_PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the Lambda runtime itself has: boto3 and what it stands on."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for name in RUNTIME_PACKAGES:
+        spec = find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        origin = Path(spec.origin)
+        source = origin.parent if origin.name == "__init__.py" else origin
+        (folder / source.name).symlink_to(source)
+    return folder
+
+
+@pytest.mark.skipif(sys.version_info[:2] != layer_build.RUNTIME, reason="the layers' wheels are for Python 3.13")
+@pytest.mark.skipif(sys.platform != "linux", reason="the layers' wheels are for Linux")
+@pytest.mark.parametrize(("word", "work"), WORKS, ids=lambda each: getattr(each, "name", ""))
+def test_a_handler_imports_with_its_layers_alone(word, work, built: dict[str, Path], runtime: Path) -> None:
+    paths = [ROOT / "functions" / word, *(built[name] / "python" for name in work.layers), runtime]
+    code = f"import sys; sys.path += {list(map(str, paths))!r}; import {work.name}; {work.name}.handler"
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", "-B", "-c", code],
+        capture_output=True,
+        text=True,
+        env={"AWS_DEFAULT_REGION": "us-east-1", "POWERTOOLS_SERVICE_NAME": word},
+    )
+    assert done.returncode == 0, done.stderr
