@@ -53,6 +53,15 @@ def test_a_copy_is_of_the_version_asked_for_and_made_once(bucket: Any) -> None:
     assert (bucket.objects.get("copy"), bucket.objects.get("current")) == (b"one", b"two")
 
 
+def test_a_copy_leaves_tags_behind(bucket: Any) -> None:
+    if bucket.client is None:
+        pytest.skip("objects in memory have no tags")
+    name = bucket.objects.bucket
+    bucket.client.put_object(Bucket=name, Key="source", Body=b"one", Tagging="team=harbour")
+    bucket.objects.copy_new("source", "copy")
+    assert bucket.client.get_object_tagging(Bucket=name, Key="copy")["TagSet"] == []
+
+
 @pytest.mark.parametrize("key", ["a b+c%20d.csv", "é/日本.csv", "x=1&y=2?z#q.csv", "a//b"])
 def test_keys_are_plain_text(bucket: Any, key: str) -> None:
     version = bucket.write(key, b"here")

@@ -55,8 +55,9 @@ class S3Objects:
             return False
         origin = {"Bucket": self.bucket, "Key": source} | ({"VersionId": version_id} if version_id else {})
         try:
-            # Two writers of one content address write the same bytes, so a lost race changes nothing.
-            self._client.copy_object(Bucket=self.bucket, Key=target, CopySource=origin)
+            # Two writers of one content address write the same bytes, so a lost race changes nothing. Tags are
+            # left behind: they are the uploader's, and copying them takes two more permissions.
+            self._client.copy_object(Bucket=self.bucket, Key=target, CopySource=origin, TaggingDirective="REPLACE")
         except ClientError as error:
             raise _translated(error, source, version_id) from error
         return True
