@@ -79,6 +79,12 @@ def test_equal_content_in_flight_becomes_one_version(shore: Any) -> None:
     assert shore.step("accept_version", **one) == answer
 
 
+def test_what_was_not_kept_cannot_be_validated(shore: Any) -> None:
+    rejected = shore.register(shore.upload("a.csv", b""))
+    with pytest.raises(RecordNotFound, match="no content that was kept"):
+        shore.step("validate_version", upload_id=rejected["upload_id"], identity="0" * 64)
+
+
 def test_what_was_not_validated_is_not_accepted(shore: Any) -> None:
     answer = shore.register(shore.upload("a.csv", shore.good()))
     ids = {name: answer[name] for name in ("upload_id", "identity")}
@@ -153,6 +159,9 @@ def test_a_failure_is_written_down_and_the_upload_tried_again(shore: Any) -> Non
     before = shore.state()
     shore.step("record_failure", **place, error="AccessDenied", cause="no grant")
     assert shore.state() == before
+    assert shore.register(event)["outcome"] == "registered"
+    shore.step("record_failure", **place, error="AccessDenied", cause="no grant")
+    assert shore.upload_row(failure["upload_id"])["state"] == "failed"
     assert shore.walk(event)["dataset_version"] == 1
     shore.step("record_failure", **place, error="States.Timeout", cause="")
     assert shore.upload_row(failure["upload_id"])["state"] == "accepted"

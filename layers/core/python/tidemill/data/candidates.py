@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from tidemill import names
 from tidemill.data import uploads, versions
-from tidemill.data.manifests import File, Manifest
+from tidemill.data.manifests import Manifest
 from tidemill.errors import ConflictError
 from tidemill.ports import Index, ObjectStore, Row
 from tidemill.projects import Project
@@ -37,7 +37,7 @@ class Candidate:
 def build(upload: Row, *, project: Project, objects: ObjectStore, index: Index) -> Candidate:
     """The candidate of `upload` on the present head. The head is read first: whatever changes it afterwards also
     changes its epoch, on which the acceptance is conditional."""
-    pk, file = names.pk(project.name), File.model_validate(upload["file"])
+    pk, file = names.pk(project.name), uploads.file_of(upload)
     head = versions.head(index, project.name)
     seen = index.get(pk, names.sk_file(file.path))
     parent = versions.manifest(head, project=project.name, objects=objects, index=index)

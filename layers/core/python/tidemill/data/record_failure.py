@@ -49,9 +49,10 @@ def record_failure(
             error=told,
         )
         index.transact([Put(names.pk(place.project), names.sk_upload(identifier), row, if_absent=True), entry])
-    elif row.get("error") != told:
+    else:
         state = row["state"] if row["state"] in uploads.SETTLED else uploads.FAILED
-        index.transact(uploads.move(row, {"state": state, "error": told}, at=at, by=ACTOR))
-        row = {**row, "state": state}
+        if (row["state"], row.get("error")) != (state, told):
+            index.transact(uploads.move(row, {"state": state, "error": told}, at=at, by=ACTOR))
+            row = {**row, "state": state}
     count(names.METRIC_FAILED, 1, project=place.project)
     return {"project": place.project, "upload_id": identifier, "state": row["state"]}

@@ -110,7 +110,7 @@ def _project(name: str, load_project: Callable[[str], Project]) -> Project:
 
 def _kept(stored: Row | None) -> File | None:
     """The content that an earlier try has put away: the upload itself may be gone by now."""
-    return File.model_validate(stored["file"]) if stored and stored.get("file") else None
+    return uploads.file_of(stored) if stored and stored.get("file") else None
 
 
 def _keep(upload: Row, path: str, size: int, objects: ObjectStore) -> File:
@@ -137,13 +137,8 @@ def _told_again(upload: Row) -> Answer:
         return {**answer, "outcome": "rejected", "code": upload["code"], "reason": upload["reason"]}
     if upload["state"] == uploads.SUPERSEDED:
         return {**answer, "outcome": "ignored", "reason": upload["reason"]}
-    same_upload = upload["state"] == uploads.ACCEPTED
-    return {
-        **answer,
-        "outcome": "unchanged",
-        "dataset_version": upload["dataset_version"],
-        "same_upload": same_upload,
-    }
+    own, version = upload["state"] == uploads.ACCEPTED, upload["dataset_version"]
+    return {**answer, "outcome": "unchanged", "dataset_version": version, "same_upload": own}
 
 
 def _ignore_stranger(key: str) -> Answer:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from tidemill import canonical, names, projects
+from tidemill.data.manifests import File
 from tidemill.errors import RecordNotFound
 from tidemill.governance import audit
 from tidemill.ports import Index, Put, Row, Update
@@ -65,6 +66,13 @@ def read(index: Index, project: str, identifier: str) -> Row:
     if row is None:
         raise RecordNotFound(f"project {project!r} has no upload {identifier!r}; RegisterVersion writes it first")
     return row
+
+
+def file_of(upload: Row) -> File:
+    """The content that an upload brought. Raises RecordNotFound if RegisterVersion has not kept it."""
+    if not upload.get("file"):
+        raise RecordNotFound(f"upload {upload['upload_id']} has no content that was kept; deliver its event again")
+    return File.model_validate(upload["file"])
 
 
 def move(

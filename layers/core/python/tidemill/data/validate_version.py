@@ -23,7 +23,7 @@ def validate_version(
     The report depends on the content and the rules only, so a second call writes the same. Raises RecordNotFound
     if RegisterVersion has not kept the upload's content.
     """
-    file = File.model_validate(uploads.read(index, project.name, upload_id).get("file"))
+    file = uploads.file_of(uploads.read(index, project.name, upload_id))
     body = objects.get(names.content(file.sha256))
     text = read.read_text(body, project.columns)
     faults = rules.find_faults(text, project)
