@@ -19,6 +19,7 @@ from local.extensions import (
     event_targets,
     function_logs,
     http_api,
+    lambda_actions,
     object_events,
     python_runtime,
 )
@@ -65,4 +66,5 @@ def install(*, rng: random.Random) -> Background:
     event_targets.install()
     object_events.install()
     http_api.install()
+    lambda_actions.install()
     return Background(deliveries)
