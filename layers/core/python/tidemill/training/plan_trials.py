@@ -46,7 +46,7 @@ def plan_trials(
     _open_run(project.name, run_id, opening, options, index=index, clock=clock)
     if options.rehearsal and not rehearsal:
         raise OptionRefused(
-            f"options {options.rehearsal} make a bad model on purpose and are for rehearsals; this stage permits none"
+            f"options {options.rehearsal} make a bad model on purpose, for rehearsals; this stage permits none"
         )
     if not objects.exists(facts.plan_key(project.name, run_id)):
         plan = _decide(project, dataset_version, run_id, options, objects=objects)

@@ -117,5 +117,5 @@ def load(body: bytes) -> Arrays:
     try:
         with np.load(io.BytesIO(body), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile, OSError) as error:
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ArtifactCorrupt(f"prepared rows cannot be read ({error}); start a new run") from error

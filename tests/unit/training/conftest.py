@@ -1,0 +1,203 @@
+"""A mill for datasets: the training machine's walk over memory adapters, and ways to disturb it."""
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tidemill import canonical, names, projects
+from tidemill.adapters.memory import MemoryIndex, MemoryObjects
+from tidemill.data import manifests
+from tidemill.data.manifests import File, Manifest
+from tidemill.training.close_run import close_run
+from tidemill.training.evaluate_candidate import evaluate_candidate
+from tidemill.training.fit_final import fit_final
+from tidemill.training.plan import Options
+from tidemill.training.plan_trials import plan_trials
+from tidemill.training.run_trial import run_trial
+from tidemill.training.select_best import select_best
+
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+RUN = "tides-v00001"
+DOCUMENT: dict[str, Any] = {
+    "name": "tides",
+    "description": "Is the mill pond full?",
+    "task": "classification",
+    "target": "full",
+    "time": "at",
+    "columns": {
+        "at": {"type": "timestamp"},
+        "level": {"type": "number", "nullable": True},
+        "gates": {"type": "integer"},
+        "wind": {"type": "category", "nullable": True},
+        "harbour": {"type": "category"},
+        "full": {"type": "number"},
+    },
+    "features": ["level", "gates", "wind", "harbour"],
+    "search": {"trials": 2, "concurrency": 2, "seed": 7, "algorithms": ["linear", "gradient_boosting"]},
+    "gates": {"over_baseline": 0.01, "over_champion": 0.0, "parity": 0.0, "holdout_rows": 20},
+}
+
+
+class Killed(BaseException):
+    """The process dies here; no handler of ours may catch it."""
+
+
+class Watched:
+    """A port whose every call is announced before it is made."""
+
+    def __init__(self, port: Any, announce: Callable[[], None]) -> None:
+        self._port = port
+        self._announce = announce
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._announce()
+            return method(*args, **kwargs)
+
+        return call
+
+
+def tide_rows(count: int = 300, *, seed: int = 1, task: str = "classification") -> pd.DataFrame:
+    """Rows whose target depends on every feature, with missing numbers and categories, in the order of time."""
+    random = np.random.default_rng(seed)
+    level = random.normal(size=count)
+    gates = random.integers(0, 5, count)
+    wind = random.choice(["N", "E", "S", "W"], count)
+    harbour = random.choice(["Brest", "Bilbao", "Cork"], count)
+    strength = 1.5 * level - 0.5 * gates + (wind == "N") * 1.0 + (harbour == "Cork") * 1.0
+    full = random.random(count) < 1 / (1 + np.exp(-strength))
+    value = full.astype(float) if task == "classification" else 100 * strength + random.normal(size=count)
+    frame = pd.DataFrame(
+        {
+            "at": pd.date_range("2026-01-01", periods=count, freq="h").strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "level": level.round(4),
+            "gates": gates,
+            "wind": wind,
+            "harbour": harbour,
+            "full": value,
+        }
+    )
+    frame.loc[random.random(count) < 0.1, "level"] = np.nan
+    frame.loc[random.random(count) < 0.1, "wind"] = None
+    return frame
+
+
+class Mill:
+    """One project's bucket and table, and what the training machine does with a dataset version."""
+
+    Killed = Killed
+    AT, RUN = AT, RUN
+    rows = staticmethod(tide_rows)
+
+    def __init__(self, frame: pd.DataFrame | None = None, **changes: Any) -> None:
+        document = copy.deepcopy(DOCUMENT)
+        for name, change in changes.items():
+            document[name] = {**document[name], **change} if isinstance(change, dict) else change
+        self.project = projects.parse(document)
+        self.objects = MemoryObjects()
+        self.index = MemoryIndex()
+        self.add_version(1, tide_rows(task=self.project.task) if frame is None else frame)
+
+    def add_version(self, number: int, frame: pd.DataFrame) -> None:
+        """What the data stage leaves behind for training."""
+        body = frame.to_csv(index=False).encode()
+        sha256 = canonical.sha256(body)
+        self.objects.put_new(names.content(sha256), body)
+        manifest = Manifest.of("tides", [File(path="a.csv", size=len(body), sha256=sha256, rows=len(frame))])
+        fact = {"version": number, "identity": manifests.write(self.objects, manifest)}
+        self.objects.put_new(names.dataset("tides", number), canonical.dumps(fact))
+
+    def step(self, name: str, watch: Callable[[], None] = lambda: None, **request: Any) -> dict[str, Any]:
+        """One state of the machine, by its function's name."""
+        objects, index = Watched(self.objects, watch), Watched(self.index, watch)
+        ids = {"project": "tides", "run_id": request.pop("run_id", RUN)}
+        if name == "plan_trials":
+            asked = {"dataset_version": 1, "reason": "new dataset version", "trigger": "data", "rehearsal": False}
+            asked |= {"options": Options(**request.pop("options", {})), "project": self.project, **request}
+            return plan_trials(**{**ids, **asked}, objects=objects, index=index, clock=lambda: AT)
+        if name == "run_trial":
+            return run_trial(**ids, **request, objects=objects)
+        if name == "evaluate_candidate":
+            return evaluate_candidate(**ids, objects=objects, index=index)
+        if name == "close_run":
+            request.setdefault("error", None)
+            return close_run(**ids, **request, objects=objects, index=index, clock=lambda: AT)
+        return {"select_best": select_best, "fit_final": fit_final}[name](**ids, objects=objects)
+
+    def walk(self, **request: Any) -> dict[str, Any]:
+        """The whole way of statemachines/training.asl.json; the evaluation."""
+        run_id = {"run_id": request.get("run_id", RUN)}
+        for trial in self.step("plan_trials", **request)["trials"]:
+            self.step("run_trial", trial=trial, **run_id)
+        self.step("select_best", **run_id)
+        self.step("fit_final", **run_id)
+        passed = self.step("evaluate_candidate", **run_id)["passed"]
+        self.step("close_run", state="passed" if passed else "refused", **run_id)
+        return self.file("evaluation.json", **run_id)
+
+    def file(self, path: str, run_id: str = RUN) -> dict[str, Any]:
+        """A JSON file of a run."""
+        return json.loads(self.objects.get(names.run("tides", run_id) + path))
+
+    def row(self, run_id: str = RUN) -> dict[str, Any]:
+        """The run's row."""
+        return self.index.rows[names.pk("tides"), names.sk_run(run_id)]
+
+    def audit(self) -> list[str]:
+        """What the audit says has been done, in no order."""
+        return sorted(row["action"] for row in self.index.query(names.pk("tides"), names.AUDIT))
+
+    def gate(self, name: str, run_id: str = RUN) -> dict[str, Any]:
+        """A gate of the run's evaluation."""
+        return next(gate for gate in self.file("evaluation.json", run_id)["gates"] if gate["gate"] == name)
+
+    def crown(self, run_id: str = RUN, number: int = 1) -> None:
+        """Make the run's final model the champion, as the release stage does."""
+        source, target = names.run("tides", run_id) + "final/", names.model("tides", number)
+        final = self.file("final/final.json", run_id)
+        for file in ("model.skops", "model.onnx", "profile.json"):
+            self.objects.copy_new(source + file, target + file)
+        self.objects.put_new(target + "model.json", canonical.dumps({**final, "version": number}))
+        pointer = {"epoch": number, "champion": {"model": number, "function_version": str(number + 1)}}
+        self.index.rows[names.pk("tides"), names.POINTER_LIVE] = pointer
+
+    def state(self) -> tuple[dict[str, list[bytes]], dict[tuple[str, str], dict[str, Any]]]:
+        """Everything that is stored, every version of it."""
+        return copy.deepcopy(self.objects.versions), copy.deepcopy(self.index.rows)
+
+    def restore(self, state: tuple[Any, Any]) -> None:
+        self.objects.versions, self.index.rows = copy.deepcopy(state[0]), copy.deepcopy(state[1])
+
+
+@pytest.fixture
+def mill() -> Mill:
+    return Mill()
+
+
+@pytest.fixture(scope="session")
+def new_mill() -> type[Mill]:
+    """The class, for tests that need another project or other rows (a conftest cannot be imported)."""
+    return Mill
+
+
+@pytest.fixture(scope="session")
+def _walked() -> tuple[Any, Any]:
+    mill = Mill()
+    mill.walk()
+    return mill.state()
+
+
+@pytest.fixture
+def walked(_walked: tuple[Any, Any]) -> Mill:
+    """A mill whose first run has ended; each test has its own copy."""
+    mill = Mill()
+    mill.restore(_walked)
+    return mill
