@@ -10,7 +10,7 @@ from tidemill.errors import ConflictError
 from tidemill.ports import Index, Put, Update
 
 PK = "PROJECT#tides"
-# A number is exact up to 38 digits, and 1.0 is 1, as in JSON: a float beyond 2**53 comes back as its shortest text.
+# A number is exact up to 38 digits, and 1.0 is 1, as in JSON: a float beyond 2**53 comes back rounded.
 json_values = st.recursive(
     st.none()
     | st.booleans()
