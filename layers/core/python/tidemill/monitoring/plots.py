@@ -1,7 +1,7 @@
 """The plots of a drift report: two distributions over the same bins, as SVG.
 
 Called by `report`; writes nothing. Colours are classes that the page's style defines, so that one plot serves
-light, dark and paper. The reference is filled, the window is a line (or a darker bar): they differ in form as well.
+light, dark and paper. The reference is filled, the window is a line or a darker bar: their forms differ as well.
 """
 
 import math

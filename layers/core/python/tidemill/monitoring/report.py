@@ -118,7 +118,7 @@ def _gauge(column: Column, threshold: float) -> Markup:
 
 def _plots(report: Mapping[str, Any]) -> Markup:
     figures = [_figure(column, column["feature"], f"feature-{i}") for i, column in enumerate(report["columns"])]
-    return element("section", element("h2", "What changed"), element("div", *figures, class_="plots"))
+    return element("section", element("h2", "Distributions"), element("div", *figures, class_="plots"))
 
 
 def _predictions(report: Mapping[str, Any]) -> Markup:
@@ -149,8 +149,8 @@ def _figure(column: Column, name: str, identity: str) -> Markup:
 def _notes(report: Mapping[str, Any]) -> Markup:
     policy = report["policy"]
     read = (
-        f"{report['objects']:,} captured objects were read; {report['duplicates']:,} repeated predictions were "
-        f"left out; {report['corrupted_lines']:,} lines, {report['corrupted_objects']:,} objects were unreadable."
+        f"Captured objects read: {report['objects']:,}. Repeated predictions left out: {report['duplicates']:,}. "
+        f"Unreadable lines: {report['corrupted_lines']:,}, unreadable objects: {report['corrupted_objects']:,}."
     )
     psi = (
         "PSI is the population stability index over deciles of the reference (categories: over the values); it "

@@ -6,6 +6,7 @@ is not marked as started is started by whoever comes next, and starting one name
 that is held back leaves an audit row that says why and until when.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -162,7 +163,8 @@ def _finish_start(project: str, index: Index, workflows: Workflows) -> Row:
         "options": {},
     }
     workflows.start("training", name=lock["run_id"], payload=payload)
-    index.transact([Update(*key, {"state": "started"}, if_equal={"epoch": lock["epoch"]})])
+    with suppress(ConflictError):  # the lock has moved on: somebody else saw to this start
+        index.transact([Update(*key, {"state": "started"}, if_equal={"epoch": lock["epoch"]})])
     return {**lock, "state": "started"}
 
 
