@@ -135,7 +135,7 @@ def bootstrapped(cloud: Cloud) -> bool:
 
 
 def environment(cloud: Cloud, tools: Toolchain) -> dict[str, str]:
-    """The child's environment: the embedded cloud's, none of the person's AWS settings; caches beside the state."""
+    """The child's environment: the embedded cloud's, none of the person's; caches beside the state."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CDK_"))}
     caches = cloud.state_dir / "cdk"
     return {

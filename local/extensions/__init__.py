@@ -22,6 +22,7 @@ from local.extensions import (
     lambda_actions,
     object_events,
     python_runtime,
+    service_permissions,
 )
 
 MINISTACK = "1.5.33"
@@ -67,4 +68,5 @@ def install(*, rng: random.Random) -> Background:
     object_events.install()
     http_api.install()
     lambda_actions.install()
+    service_permissions.install()
     return Background(deliveries)

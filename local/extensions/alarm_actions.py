@@ -16,6 +16,8 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch, eventbridge, lambda_svc
 
+from local.extensions.service_permissions import service_may_invoke
+
 Alarm = dict[str, Any]
 
 logger = logging.getLogger(__name__)
@@ -83,6 +85,8 @@ def invoke(function: str, alarm: Alarm, change: dict[str, Any]) -> None:
     record, config, name = lambda_svc._get_func_record_for_ref(function)
     if record is None or config is None:
         logger.warning("alarm %s: the function %s of its actions does not exist", alarm["AlarmName"], name)
+        return
+    if not service_may_invoke("lambda.alarms.cloudwatch.amazonaws.com", alarm["AlarmArn"], function):
         return
     event = {
         "source": "aws.cloudwatch",

@@ -7,7 +7,8 @@ through the API. Here an alarm reads the one metric of its namespace, name and d
 every second, so that it also returns to OK by itself.
 
 Differs from CloudWatch: the periods are counted back from now and the current one is looked at while it fills,
-so that an alarm follows a data point within seconds; metric math and anomaly detection are not supported.
+so that an alarm follows a data point within seconds; nothing older than the evaluation periods is looked at;
+metric math and anomaly detection are not supported.
 """
 
 import threading
@@ -60,9 +61,8 @@ def state(alarm: Alarm, found: Sequence[float | None]) -> str:
         case "notBreaching":
             return "ALARM" if breaching >= needed else "OK"
         case "ignore":
-            if missing and len(known) < needed:
-                return current
-            return "ALARM" if breaching >= needed else "OK"
+            decided = breaching >= needed or breaching + missing < needed
+            return current if not decided else "ALARM" if breaching >= needed else "OK"
     if not known:
         return "INSUFFICIENT_DATA"
     return "ALARM" if breaching >= min(needed, len(known)) else "OK"

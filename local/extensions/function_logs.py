@@ -28,6 +28,8 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch_logs, lambda_svc
 
+from local.extensions.service_permissions import service_may_invoke
+
 Event = dict[str, Any]
 
 logger = logging.getLogger(__name__)
@@ -91,6 +93,9 @@ class Deliverer:
             ],
         }
         data = base64.b64encode(gzip.compress(json.dumps(payload).encode())).decode()
+        source = f"arn:aws:logs:{get_region()}:{self.account}:log-group:{self.group}:*"
+        if not service_may_invoke("logs.amazonaws.com", source, self.destination):
+            return
         for attempt in range(ATTEMPTS):
             time.sleep(attempt)
             record, config, name = lambda_svc._get_func_record_for_ref(self.destination)

@@ -1,4 +1,5 @@
-"""Lambda's requests are authorized by the actions and resources that AWS's service authorization reference names."""
+"""Lambda's requests are authorized by the actions and resources that AWS's service authorization reference
+names."""
 
 import pytest
 from ministack.core import iam_actions
