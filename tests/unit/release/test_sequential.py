@@ -76,7 +76,7 @@ def running(values: np.ndarray, chosen: np.ndarray, looks: range) -> list[list[S
 
 
 def test_looking_all_the_time_does_not_inflate_errors() -> None:
-    # A/A: 2000 experiments with 10 % of 3000 requests in one arm, looked at 28 times each, from about 30 requests in
+    # A/A: 2000 experiments with 10 % of 3000 requests in one arm, looked at 28 times, from about 30 requests in
     # the smaller arm on. A fixed-size interval at the same looks is wrong more than twice as often as it says.
     rng = np.random.default_rng(20130101)
     values = losses(rng, (2000, 3000))
