@@ -3,9 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from tidemill import names
+from tidemill.adapters.index import DynamoIndex
+from tidemill.adapters.objects import S3Objects
 from tidemill.errors import ConflictError, RecordNotFound
 from tidemill.ports import Alias
 
@@ -97,6 +101,28 @@ def test_a_bad_challenger_is_rolled_back_with_the_numbers_kept(live: Any) -> Non
     assert look["arms"]["challenger"]["sample"]["units"] >= 20
     decision = live.fact(names.release("tides", TWO) + "decision.json")
     assert (decision["verdict"], decision["reason"]) == ("roll_back", look["reason"])
+
+
+def test_a_release_over_s3_and_dynamodb(world: Any) -> None:
+    def client(service: str) -> Any:
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        return boto3.client(service, region_name="us-east-1", **keys)
+
+    with mock_aws():
+        client("s3").create_bucket(Bucket="data")
+        client("dynamodb").create_table(
+            TableName="index",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        )
+        world.over(S3Objects(client("s3"), "data"), DynamoIndex(client("dynamodb"), "index"))
+        world.released(ONE)
+        assert challenge(world, FAR_BETTER)["state"] == "promoted"
+        assert alias(world) == ("3", {})
+        assert states(world, 1, 2) == ["retired", "champion"]
+        assert world.settle(None, "roll_back", "complaints", by="arn:ada")["state"] == "rolled_back"
+        assert alias(world) == ("2", {})
 
 
 def test_only_traffic_since_the_last_shift_counts(live: Any) -> None:

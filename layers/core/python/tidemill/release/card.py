@@ -16,17 +16,26 @@ def write(document: Mapping[str, Any], evaluation: Mapping[str, Any], problem: P
         f"# {document['project']} v{document['version']:05d}",
         problem.description,
         _facts(document, problem),
-        "## Metrics\n\nOn the held-out rows, the latest in time, which no trial has seen.\n\n"
+        f"## Metrics\n\nOn {_held_out(problem)}, which no trial has seen.\n\n"
         + _metrics(*(_measured(side) for side in (evaluation, evaluation["baseline"], evaluation["champion"]))),
-        "## Gates\n\n" + _table(GATES, [[str(gate[column]) for column in GATES] for gate in evaluation["gates"]]),
+        "## Gates\n\n" + _table(GATES, [_gate(gate) for gate in evaluation["gates"]]),
         "## Features\n\n" + _table(FEATURES, [_feature(feature) for feature in document["features"]]),
         "## Lineage\n\n" + _table(("what", "which"), _lineage(document)),
     ]
     return "\n\n".join(sections) + "\n"
 
 
+def _held_out(problem: Project) -> str:
+    return f"the held-out rows, the latest by `{problem.time}`" if problem.time else "the held-out rows"
+
+
 def _measured(side: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return side["metrics"] if side else {}
+
+
+def _gate(gate: Mapping[str, Any]) -> tuple[str, str, str]:
+    waived = f" (waived: {gate['waived']})" if gate.get("waived") else ""
+    return gate["gate"], gate["verdict"], gate["reason"] + waived
 
 
 def _facts(document: Mapping[str, Any], problem: Project) -> str:
