@@ -18,6 +18,7 @@ from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
 from tidemill.adapters.workflows import StepFunctionsWorkflows
 
+LONGEST_CAUSE = 600  # characters; what follows is a stack trace
 MACHINES = ("data", "training", "release", "monitoring")
 
 
@@ -101,6 +102,14 @@ class Deployment:
                 return None
             raise
         return found
+
+    def failure(self, machine: str, name: str) -> str | None:
+        """How the execution of that name ended, if it ended badly."""
+        found = self.execution(machine, name)
+        if found is None or found["status"] in ("RUNNING", "SUCCEEDED", "PENDING_REDRIVE"):
+            return None
+        why = str(found.get("cause") or found.get("error") or "no cause given")[:LONGEST_CAUSE]
+        return f"execution {name!r} of the state machine {machine!r} ended as {found['status']}: {why}"
 
     def invoke(self, function: str, payload: dict[str, Any]) -> Any:
         """The answer of a platform function. Raises Refused with its own words when it fails."""

@@ -7,7 +7,8 @@ do not wait.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from cli import reading
 from cli.errors import Refused
@@ -17,6 +18,19 @@ from tidemill.data.uploads import FAILED, SETTLED
 from tidemill.ports import Index, ObjectStore
 
 RUNNING = "running"
+
+
+class Followed(Protocol):
+    """What is needed of a deployment to follow something in it."""
+
+    @property
+    def index(self) -> Index: ...
+
+    @property
+    def objects(self) -> ObjectStore: ...
+
+    def failure(self, machine: str, name: str) -> str | None:
+        """How that execution ended, if it ended badly."""
 
 
 @dataclass(frozen=True)
@@ -48,67 +62,81 @@ class RunView:
         return min(complete, key=lambda trial: float(trial["value"]), default=None)
 
 
-def until(read: Callable[[], Any], done: Callable[[Any], bool], what: str, pace: Pace) -> Iterator[Any]:
-    """What `read` gives, at once and then each time it differs, until it is `done`. Raises Refused after
-    `pace.at_most` seconds, saying what was waited for."""
+def until(
+    read: Callable[[], Any],
+    done: Callable[[Any], bool],
+    what: str,
+    pace: Pace,
+    *,
+    failed: Callable[[], str | None] = lambda: None,
+) -> Iterator[Any]:
+    """What `read` gives, at once and then each time it differs, until it is `done`.
+
+    Raises Refused after `pace.at_most` seconds, or as soon as `failed` tells why it will never come.
+    """
     deadline = pace.clock() + pace.at_most
     last: Any = None
     first = True
     while True:
+        why = failed()  # before reading: what ended well may have been written between the two
         now = read()
         if first or now != last:
             yield now
         if done(now):
             return
         first, last = False, now
+        if why:
+            raise Refused(f"{what}: {why}")
         if pace.clock() > deadline:
             raise Refused(f"{what}: not within {pace.at_most:.0f} s (last seen: {_told(now)})")
         pace.sleep(pace.every)
 
 
-def upload(index: Index, project: str, upload_id: str, pace: Pace) -> Iterator[Facts | None]:
+def upload(deployment: Followed, project: str, upload_id: str, pace: Pace) -> Iterator[Facts | None]:
     """The upload's row until it is settled; None until it was noticed."""
     sk = names.sk_upload(upload_id)
     return until(
-        lambda: index.get(names.pk(project), sk),
+        lambda: deployment.index.get(names.pk(project), sk),
         lambda row: bool(row) and row["state"] in SETTLED | {FAILED},
         f"upload {upload_id} of project {project} to be accepted or refused",
         pace,
     )
 
 
-def run(index: Index, objects: ObjectStore, project: str, run_id: str, pace: Pace) -> Iterator[RunView]:
+def run(deployment: Followed, project: str, run_id: str, pace: Pace) -> Iterator[RunView]:
     """The run until it has passed, was refused or failed."""
     known: dict[str, Facts] = {}
 
     def view() -> RunView:
         # The row first: trials end before the run does, so an ended run is shown with all of them.
-        row = index.get(names.pk(project), names.sk_run(run_id))
-        return RunView(run_id, row, tuple(reading.trials(objects, project, run_id, known)))
+        row = deployment.index.get(names.pk(project), names.sk_run(run_id))
+        return RunView(run_id, row, tuple(reading.trials(deployment.objects, project, run_id, known)))
 
-    return until(view, lambda seen: seen.ended, f"run {run_id} to end", pace)
-
-
-def release(index: Index, project: str, release_id: str, pace: Pace) -> Iterator[Facts | None]:
-    """The release's row until it is settled, or until its challenger serves its first share of the requests:
-    from there on the experiment goes at the pace of the traffic."""
-    sk = names.sk_release(release_id)
-    return until(
-        lambda: index.get(names.pk(project), sk),
-        lambda row: bool(row) and (row["state"] != RUNNING or row.get("since") is not None),
-        f"release {release_id} to serve",
-        pace,
-    )
+    broken = partial(deployment.failure, "training", run_id)
+    return until(view, lambda seen: seen.ended, f"run {run_id} to end", pace, failed=broken)
 
 
-def decision(index: Index, project: str, release_id: str, pace: Pace) -> Iterator[Facts | None]:
+def release(deployment: Followed, project: str, release_id: str, pace: Pace) -> Iterator[Facts | None]:
+    """The release's row until it is settled, or until its challenger serves its first share of the requests: from
+    there on the experiment goes at the pace of the traffic."""
+    return _release(deployment, project, release_id, pace, lambda row: row.get("since") is not None, "to serve")
+
+
+def decision(deployment: Followed, project: str, release_id: str, pace: Pace) -> Iterator[Facts | None]:
     """The release's row until it is settled."""
+    return _release(deployment, project, release_id, pace, lambda _: False, "to be decided")
+
+
+def _release(
+    deployment: Followed, project: str, release_id: str, pace: Pace, enough: Callable[[Facts], bool], what: str
+) -> Iterator[Facts | None]:
     sk = names.sk_release(release_id)
     return until(
-        lambda: index.get(names.pk(project), sk),
-        lambda row: bool(row) and row["state"] != RUNNING,
-        f"release {release_id} to be decided",
+        lambda: deployment.index.get(names.pk(project), sk),
+        lambda row: bool(row) and (row["state"] != RUNNING or enough(row)),
+        f"release {release_id} {what}",
         pace,
+        failed=partial(deployment.failure, "release", release_id),
     )
 
 

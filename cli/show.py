@@ -4,6 +4,7 @@ Standard output carries the answer only, so that it can be piped.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,8 @@ STATES = {
     "failed": "red",
 }
 
+PIPE_WIDTH = 160  # characters: a file or a pipe has no edge to wrap at
+
 Column = tuple[str, Callable[[dict[str, Any]], Any]]
 
 
@@ -50,6 +53,8 @@ def emit(facts: Any, *, as_json: bool, people: Callable[[Any], Any]) -> None:
         return
     shown = people(facts)
     console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(highlight=False, width=PIPE_WIDTH)
     for part in shown if isinstance(shown, list | tuple) else (shown,):
         console.print(part)
 

@@ -4,6 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from cli import checkup, show
 from cli.options import STAGE, Json, Stage
@@ -24,17 +26,13 @@ def doctor(stage: Stage = STAGE, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _lines(checks: list[dict[str, Any]]) -> Any:
-    rows = [check | {"mend": "" if check["ok"] else check["mend"]} for check in checks]
-    grid = show.table(
-        "Doctor",
-        rows,
-        [
-            ("check", lambda check: check["name"]),
-            ("found", lambda check: check["found"]),
-            ("to mend it", lambda check: check["mend"] or " "),
-        ],
-        empty="nothing to check",
+def _lines(checks: list[dict[str, Any]]) -> Table:
+    grid = Table(
+        title="Doctor", title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
     )
-    marks = "".join(MARKS[check["ok"]] for check in checks)
-    return [grid, f"{marks}"]
+    for heading in ("", "check", "found", "to mend it"):
+        grid.add_column(heading, overflow="fold")
+    for check in checks:
+        mend = "" if check["ok"] else check["mend"]
+        grid.add_row(MARKS[check["ok"]], *(escape(text) for text in (check["name"], check["found"], mend)))
+    return grid

@@ -29,7 +29,7 @@ def through(deployment: Deployment, upload: Upload, *, seconds: float, quiet: bo
     pace = Pace(at_most=seconds)
     say = Console(stderr=True, quiet=quiet, highlight=False)
     with say.status("waiting for the upload to be noticed") as status:
-        views = following.upload(deployment.index, upload.project, upload.upload_id, pace)
+        views = following.upload(deployment, upload.project, upload.upload_id, pace)
         row = following.last(views, lambda seen: status.update(_upload_line(seen)))
     say.print(_upload_line(row))
     facts: dict[str, Any] = {"upload": reading_of(row)}
@@ -41,7 +41,7 @@ def through(deployment: Deployment, upload: Upload, *, seconds: float, quiet: bo
     if view.row is None or view.row["state"] != "passed":
         return facts
     with say.status("the release begins") as status:
-        settled = following.last(following.release(deployment.index, upload.project, run_id, pace))
+        settled = following.last(following.release(deployment, upload.project, run_id, pace))
         status.update(_release_line(settled))
     say.print(_release_line(settled))
     return facts | {"release": reading_of(settled)}
@@ -49,7 +49,7 @@ def through(deployment: Deployment, upload: Upload, *, seconds: float, quiet: bo
 
 def follow_run(deployment: Deployment, project: str, run_id: str, pace: Pace, say: Console) -> RunView:
     """Show a run's trials as they end, until the run has ended."""
-    views = following.run(deployment.index, deployment.objects, project, run_id, pace)
+    views = following.run(deployment, project, run_id, pace)
     with _live(say) as update:
         view: RunView = following.last(views, lambda seen: update(_run_table(seen)))
     say.print(_run_line(view))

@@ -23,7 +23,7 @@ def upload(scene: Scene, project: str, name: str, body: bytes) -> Upload:
 
 def settled_upload(scene: Scene, sent: Upload) -> dict[str, Any]:
     """The upload's row once it is accepted, unchanged, superseded, quarantined or failed."""
-    views = following.upload(scene.deployment.index, sent.project, sent.upload_id, scene.pace(UPLOAD_SECONDS))
+    views = following.upload(scene.deployment, sent.project, sent.upload_id, scene.pace(UPLOAD_SECONDS))
     row: dict[str, Any] = following.last(views, lambda _: scene.say(f"{sent.key} is being looked at"))
     return row
 
@@ -45,13 +45,12 @@ def accepted_version(scene: Scene, sent: Upload, *, number: int, rows: int) -> d
 
 def ended_run(scene: Scene, project: str, run_id: str) -> RunView:
     """The run once it has ended. Fails the story unless it passed."""
-    deployment = scene.deployment
 
     def tell(view: RunView) -> None:
         best = f", best so far {view.best['value']:.4f}" if view.best else ""
         scene.say(f"{run_id}: {len(view.trials)} trials{best}")
 
-    views = following.run(deployment.index, deployment.objects, project, run_id, scene.pace(RUN_SECONDS))
+    views = following.run(scene.deployment, project, run_id, scene.pace(RUN_SECONDS))
     view: RunView = following.last(views, tell)
     passed = view.row is not None and view.row["state"] == "passed"
     scene.check(passed, "the run to pass its gates", view.row, f"`tidemill runs show {project} {run_id}`")
@@ -61,7 +60,7 @@ def ended_run(scene: Scene, project: str, run_id: str) -> RunView:
 def serving_release(scene: Scene, project: str, release_id: str) -> dict[str, Any]:
     """The release's row once it is settled or its challenger serves."""
     scene.say(f"{release_id}: the model is published")
-    views = following.release(scene.deployment.index, project, release_id, scene.pace(RELEASE_SECONDS))
+    views = following.release(scene.deployment, project, release_id, scene.pace(RELEASE_SECONDS))
     row: dict[str, Any] = following.last(views)
     return row
 

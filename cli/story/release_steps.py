@@ -15,7 +15,7 @@ SECOND_FILE = "2013-03-to-04.csv"
 FIRST_WEIGHT = 0.1
 EXPERIMENT_ROWS_PER_REQUEST = 40
 REHEARSAL_ROWS_PER_REQUEST = 25
-DECISION_SECONDS = 40  # after the last outcome: a few looks
+DECISION_SECONDS = 300  # an undecided experiment ends at the last look that the project allows
 MACHINE = "settle_release"  # who decides when no person does
 
 
@@ -119,7 +119,7 @@ def _decided(scene: Scene, release_id: str) -> dict[str, Any]:
     """The release with its looks once it is decided. Fails the story unless the machine decided it, by an
     experiment."""
     deployment, look = scene.deployment, f"`tidemill release status {PROJECT} {release_id}`"
-    following.last(following.decision(deployment.index, PROJECT, release_id, scene.pace(DECISION_SECONDS)))
+    following.last(following.decision(deployment, PROJECT, release_id, scene.pace(DECISION_SECONDS)))
     facts = reading.release(deployment.index, deployment.objects, PROJECT, release_id)
     scene.check(
         facts["release"].get("by") == MACHINE, "a decision of the machine", facts["release"].get("by"), look
