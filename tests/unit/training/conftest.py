@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from tidemill.training.plan import Options
 from tidemill.training.plan_trials import plan_trials
 from tidemill.training.run_trial import run_trial
 from tidemill.training.select_best import select_best
+from tidemill.training.threads import limited
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RUN = "tides-v00001"
@@ -39,6 +40,7 @@ DOCUMENT: dict[str, Any] = {
         "full": {"type": "number"},
     },
     "features": ["level", "gates", "wind", "harbour"],
+    "split": {"validation": 0.2, "holdout": 0.2},
     "search": {"trials": 2, "concurrency": 2, "seed": 7, "algorithms": ["linear", "gradient_boosting"]},
     "gates": {"over_baseline": 0.01, "over_champion": 0.0, "parity": 0.0, "holdout_rows": 20},
 }
@@ -116,7 +118,11 @@ class Mill:
         self.objects.put_new(names.dataset("tides", number), canonical.dumps(fact))
 
     def step(self, name: str, watch: Callable[[], None] = lambda: None, **request: Any) -> dict[str, Any]:
-        """One state of the machine, by its function's name."""
+        """One state of the machine, by its function's name, on one thread as in its function."""
+        with limited({}):
+            return self._step(name, watch, **request)
+
+    def _step(self, name: str, watch: Callable[[], None], **request: Any) -> dict[str, Any]:
         objects, index = Watched(self.objects, watch), Watched(self.index, watch)
         ids = {"project": "tides", "run_id": request.pop("run_id", RUN)}
         if name == "plan_trials":
@@ -175,6 +181,12 @@ class Mill:
 
     def restore(self, state: tuple[Any, Any]) -> None:
         self.objects.versions, self.index.rows = copy.deepcopy(state[0]), copy.deepcopy(state[1])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    with limited({}):
+        yield
 
 
 @pytest.fixture

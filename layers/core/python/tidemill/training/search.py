@@ -13,7 +13,7 @@ from itertools import cycle, islice
 from typing import Literal
 
 import optuna
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from tidemill.projects import Search
 from tidemill.training.plan import Algorithm, Trial
@@ -76,7 +76,7 @@ def draw(search: Search, task: Task, seed: int) -> tuple[Trial, ...]:
 
 def _points(sampler: str, axes: Mapping[str, Axis], count: int, seed: int) -> list[Point]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    ranges = {name: axis.range for name, axis in axes.items()}
+    ranges: dict[str, BaseDistribution] = {name: axis.range for name, axis in axes.items()}
     if sampler == "grid":
         grid = {name: axis.grid for name, axis in axes.items()}
         study = optuna.create_study(sampler=optuna.samplers.GridSampler(grid, seed=seed))

@@ -1,0 +1,181 @@
+"""Each algorithm and task: the pipeline, and its ONNX form by the reference evaluator and the serving runtime."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from tidemill import projects
+from tidemill.training import pipeline, served_form
+from tidemill.training.prepare import Arrays
+
+ALGORITHMS = {
+    "linear": {},
+    "gradient_boosting": {"max_iter": 30, "min_samples_leaf": 5},
+    "random_forest": {"max_leaf_nodes": 64},
+}
+TASKS = ("classification", "regression")
+each = pytest.mark.parametrize("algorithm", ALGORITHMS)
+both = pytest.mark.parametrize("task", TASKS)
+
+
+def project_of(task: str, *features: str, **changes: Any) -> projects.Project:
+    kinds = {"level": "number", "gates": "integer", "wind": "category", "harbour": "category"}
+    columns = {name: {"type": kind, "nullable": True} for name, kind in kinds.items()}
+    document = {
+        "name": "tides",
+        "description": "Is the mill pond full?",
+        "task": task,
+        "target": "full",
+        "columns": {**columns, "full": {"type": "number"}},
+        "features": features or tuple(kinds),
+    }
+    return projects.parse({**document, **changes})
+
+
+def arrays_of(task: str, count: int = 400, seed: int = 0) -> Arrays:
+    random = np.random.default_rng(seed)
+    level = random.normal(size=count).astype(np.float32)
+    gates = random.integers(0, 9, count).astype(np.float32)
+    wind = random.choice(["N", "E", "S", "W", ""], count)
+    harbour = random.choice(["Brest", "Bilbao", "Cork", "Galway"], count)
+    strength = level - 0.3 * gates + (wind == "N") + 2 * (harbour == "Cork")
+    noisy = strength + random.normal(size=count)
+    level[random.random(count) < 0.1] = np.nan
+    target = (noisy > noisy.mean()).astype(float) if task == "classification" else 1000 * noisy
+    return {"level": level, "gates": gates, "wind": wind, "harbour": harbour, "full": target}
+
+
+def strange(arrays: Arrays) -> Arrays:
+    """Requests as training never saw them: no number, an unknown category, no category, far values."""
+    asked = {name: array[:120].copy() for name, array in arrays.items()}
+    asked["level"][:20] = np.nan
+    asked["gates"][10:30] = np.nan
+    asked["harbour"] = asked["harbour"].astype("U20")
+    asked["harbour"][30:60] = "Santiago de Compostela"
+    asked["harbour"][60:70] = ""
+    asked["level"][80:100] = np.float32(1e30)
+    return asked
+
+
+def served(body: bytes, arrays: Arrays, project: projects.Project) -> np.ndarray:
+    """What onnxruntime answers."""
+    columns = project.feature_columns()
+    feeds = {
+        name: arrays[name].astype(np.float32 if column.type.numeric else object).reshape(-1, 1)
+        for name, column in columns.items()
+    }
+    session = onnxruntime.InferenceSession(body, providers=["CPUExecutionProvider"])
+    output = "probabilities" if project.task == "classification" else "variable"
+    answers = session.run([output], feeds)[0]
+    assert answers.shape == (len(arrays["full"]), 2 if project.task == "classification" else 1)
+    return answers[:, -1]
+
+
+def fitted(algorithm: str, arrays: Arrays, project: projects.Project) -> Any:
+    return pipeline.fit(algorithm, ALGORITHMS[algorithm], arrays, project=project, seed=1)
+
+
+def require_parity(model: Any, arrays: Arrays, project: projects.Project) -> None:
+    body = served_form.convert(model, project)
+    trained = pipeline.predict(model, arrays, project.features)
+    scale = 1.0 if project.task == "classification" else float(np.abs(trained).max())
+    np.testing.assert_allclose(served(body, arrays, project), trained, atol=2e-6 * scale, rtol=2e-6)
+    np.testing.assert_allclose(served_form.predict(body, arrays, project), trained, atol=2e-6 * scale, rtol=2e-6)
+
+
+@each
+@both
+def test_the_served_form_answers_alike_also_to_missing_and_unknown_values(algorithm: str, task: str) -> None:
+    project, arrays = project_of(task), arrays_of(task)
+    model = fitted(algorithm, arrays, project)
+    require_parity(model, arrays, project)
+    require_parity(model, strange(arrays), project)
+
+
+@each
+@pytest.mark.parametrize("features", [("level",), ("wind",), ("wind", "level"), ("harbour", "wind")])
+def test_any_choice_of_features_is_served(algorithm: str, features: tuple[str, ...]) -> None:
+    project, arrays = project_of("classification", *features), arrays_of("classification")
+    require_parity(fitted(algorithm, arrays, project), arrays, project)
+
+
+@each
+@both
+def test_a_column_without_a_value_or_with_one_value_alone_is_served(algorithm: str, task: str) -> None:
+    project, arrays = project_of(task), arrays_of(task)
+    arrays["level"][:] = np.nan
+    arrays["wind"][:] = "N"
+    asked = copy.deepcopy(arrays)
+    asked["level"][:50] = 3.0
+    asked["wind"][:70] = "S"
+    require_parity(fitted(algorithm, arrays, project), asked, project)
+
+
+@both
+def test_numbers_next_to_each_other_are_told_apart_as_in_training(task: str) -> None:
+    # Around 1e6 neighbouring float32 values are 1/16 apart: a threshold between two of them is none itself.
+    project, arrays = project_of(task, "level"), arrays_of(task, 3000)
+    steps = np.random.default_rng(0).integers(0, 100, 3000)
+    arrays["level"] = (1e6 + steps / 16).astype(np.float32)
+    arrays["full"] = (steps % 2).astype(float)
+    model = fitted("gradient_boosting", arrays, project)
+    body = served_form.convert(model, project)
+    trained = pipeline.predict(model, arrays, project.features)
+    assert np.abs(served(body, arrays, project) - trained).max() < 1e-5
+    assert np.abs(trained - arrays["full"]).mean() < 0.45, "the model must have learnt to tell them apart"
+
+
+@both
+def test_rounding_thresholds_changes_no_answer(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, arrays = project_of(task), arrays_of(task)
+    rounded = fitted("gradient_boosting", arrays, project)
+    monkeypatch.setattr(pipeline, "_round_thresholds", lambda model: None)
+    plain = fitted("gradient_boosting", arrays, project)
+    for asked in (arrays, strange(arrays)):
+        answers = [pipeline.predict(model, asked, project.features) for model in (rounded, plain)]
+        np.testing.assert_array_equal(*answers)
+
+
+@each
+@both
+def test_the_model_has_learnt_something(algorithm: str, task: str) -> None:
+    project, arrays, later = project_of(task), arrays_of(task), arrays_of(task, seed=1)
+    predictions = pipeline.predict(fitted(algorithm, arrays, project), later, project.features)
+    assert np.corrcoef(predictions, later["full"])[0, 1] > 0.5
+
+
+@each
+@both
+def test_the_interface_is_one_named_input_per_feature(algorithm: str, task: str) -> None:
+    project = project_of(task)
+    model = onnx.load_from_string(served_form.convert(fitted(algorithm, arrays_of(task), project), project))
+    inputs = {value.name: value.type.tensor_type for value in model.graph.input}
+    assert list(inputs) == ["level", "gates", "wind", "harbour"]
+    types = [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT, onnx.TensorProto.STRING, onnx.TensorProto.STRING]
+    assert [tensor.elem_type for tensor in inputs.values()] == types
+    assert all(tensor.shape.dim[1].dim_value == 1 for tensor in inputs.values())
+    wanted = "probabilities" if task == "classification" else "variable"
+    assert wanted in [value.name for value in model.graph.output]
+    onnx.checker.check_model(model)
+
+
+@each
+@both
+def test_equal_fits_give_equal_bytes(algorithm: str, task: str) -> None:
+    project, arrays = project_of(task), arrays_of(task)
+    one, other = (served_form.convert(fitted(algorithm, arrays, project), project) for _ in range(2))
+    assert one == other
+
+
+def test_parity_counts_what_is_apart_on_another_side_or_no_number() -> None:
+    trained = np.array([0.2, 0.2, 0.499_99, 0.9, 0.9])
+    answers = np.array([0.2, 0.201, 0.500_01, 0.900_01, np.nan])
+    found = served_form.parity(answers, trained, threshold=0.5, scale=1.0)
+    assert (found["rows"], found["disagreeing"], found["share"]) == (5, 3, 0.6)
+    assert np.isfinite(found["largest_difference"])
+    close = served_form.parity(answers[:2], trained[:2], threshold=None, scale=100.0)
+    assert (close["disagreeing"], close["tolerance"]) == (0, 0.01)

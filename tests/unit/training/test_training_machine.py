@@ -1,0 +1,227 @@
+"""statemachines/training.asl.json, run by the embedded cloud's interpreter with the use cases behind its tasks."""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ministack.services import stepfunctions as interpreter
+
+from infra import definitions
+from tidemill import names
+from tidemill.errors import ConflictError
+from tidemill.training.run_trial import record_failure
+
+FUNCTION = "arn:aws:lambda:eu-central-1:000000000000:function:"
+RELEASE = "arn:aws:states:eu-central-1:000000000000:stateMachine:release"
+STEPS = {
+    "PlanTrials": "plan_trials",
+    "RunTrial": "run_trial",
+    "SelectBest": "select_best",
+    "FitFinal": "fit_final",
+    "EvaluateCandidate": "evaluate_candidate",
+    "CloseRun": "close_run",
+}
+WHOLE = ["PlanTrials", "RunTrial", "RunTrial", "SelectBest", "FitFinal", "EvaluateCandidate", "CloseRun"]
+
+
+class Machine:
+    """Runs executions of the training machine; `broken` makes a task raise for a payload."""
+
+    def __init__(self, mill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.mill = mill
+        self.broken: dict[str, Callable[[dict[str, Any]], Exception | None]] = {}
+        self.called: list[str] = []
+        self.started: dict[str, Any] = {}
+        self.release_fault: tuple[str, str] | None = None
+        monkeypatch.setattr(interpreter, "_invoke_resource", self._invoke)
+        monkeypatch.setattr(interpreter, "_scaled_sleep", lambda seconds: None)
+        definition = definitions.load("training")
+        identities = {name: FUNCTION + name for name in definition.functions}
+        role = "arn:aws:iam::000000000000:role/training"
+        filled = definition.filled({**identities, "ReleaseMachine": RELEASE})
+        request = {"name": f"training-{uuid.uuid4()}", "definition": filled, "roleArn": role}
+        status, _, body = interpreter._create_state_machine(request)
+        assert status == 200, body
+        self._arn = json.loads(body)["stateMachineArn"]
+
+    def run(self, **changes: Any) -> dict[str, Any]:
+        """The description of the ended execution."""
+        asked = {
+            "project": "tides",
+            "dataset_version": 1,
+            "run_id": self.mill.RUN,
+            "reason": "new dataset version",
+            "trigger": "data",
+            "options": {},
+        }
+        self.called.clear()
+        request = {"stateMachineArn": self._arn, "input": json.dumps({**asked, **changes})}
+        _, _, body = interpreter._start_sync_execution(request)
+        return json.loads(body)
+
+    def _invoke(self, resource: str, request: dict[str, Any]) -> dict[str, Any]:
+        if resource == "arn:aws:states:::states:startExecution":
+            return self._start(request)
+        assert resource == "arn:aws:states:::lambda:invoke"
+        state, payload = request["FunctionName"].removeprefix(FUNCTION), json.loads(json.dumps(request["Payload"]))
+        self.called.append(state)
+        try:
+            error = self.broken[state](payload) if state in self.broken else None
+            if error is not None:
+                raise error
+            return {"StatusCode": 200, "Payload": self._answer(state, payload)}
+        except Exception as error:
+            cause = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
+            raise interpreter._ExecutionError(type(error).__name__, cause) from error
+
+    def _answer(self, state: str, payload: dict[str, Any]) -> dict[str, Any]:
+        assert payload.pop("project") == "tides"
+        if state == "RunTrial" and "error" in payload:
+            error = payload.pop("error")
+            reason = f"{error['Error']}: {error['Cause']}"
+            return record_failure(project="tides", **payload, reason=reason, objects=self.mill.objects)
+        return self.mill.step(STEPS[state], **payload)
+
+    def _start(self, request: dict[str, Any]) -> dict[str, Any]:
+        assert request["StateMachineArn"] == RELEASE
+        if self.release_fault:
+            raise interpreter._ExecutionError(*self.release_fault)
+        if request["Name"] in self.started:
+            raise interpreter._ExecutionError("StepFunctions.ExecutionAlreadyExistsException", "exists")
+        self.started[request["Name"]] = request["Input"]
+        return {"ExecutionArn": request["Name"]}
+
+
+@pytest.fixture
+def machine(new_mill: Any, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(new_mill(search={"algorithms": ["linear"]}), monkeypatch)
+
+
+def test_a_run_that_passes_starts_its_release(machine: Machine) -> None:
+    ended = machine.run()
+    assert ended["status"] == "SUCCEEDED", ended
+    assert Counter(machine.called) == Counter(WHOLE)
+    run_id = machine.mill.RUN
+    assert machine.started == {run_id: {"project": "tides", "run_id": run_id, "release_id": run_id}}
+
+
+def test_the_same_run_again_starts_its_release_once(machine: Machine) -> None:
+    machine.run()
+    before = machine.mill.state()
+    assert machine.run()["status"] == "SUCCEEDED"
+    assert machine.mill.state() == before
+    assert list(machine.started) == [machine.mill.RUN]
+
+
+def test_a_refusal_is_no_failure_and_starts_nothing(new_mill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(new_mill(gates={"holdout_rows": 1000}, search={"algorithms": ["linear"]}), monkeypatch)
+    ended = machine.run()
+    assert (ended["status"], machine.started) == ("SUCCEEDED", {})
+    assert json.loads(ended["output"])["state"] == machine.mill.row()["state"] == "refused"
+
+
+def test_a_single_trial_is_a_list_of_one(new_mill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(new_mill(search={"trials": 1, "concurrency": 1}), monkeypatch)
+    assert machine.run()["status"] == "SUCCEEDED"
+    assert machine.called.count("RunTrial") == 1
+
+
+class OutOfMemory(Exception):
+    pass
+
+
+def crash(trial: int, *, also_recording: bool) -> Callable[[dict[str, Any]], Exception | None]:
+    def fault(payload: dict[str, Any]) -> Exception | None:
+        crashes = payload["trial"] == trial and (also_recording or "error" not in payload)
+        return OutOfMemory("the process was killed") if crashes else None
+
+    return fault
+
+
+@pytest.mark.parametrize("also_recording", [False, True])
+def test_a_trial_that_crashes_is_recorded_and_does_not_end_the_run(machine: Machine, also_recording: bool) -> None:
+    machine.broken["RunTrial"] = crash(0, also_recording=also_recording)
+    assert machine.run()["status"] == "SUCCEEDED"
+    assert machine.mill.row()["state"] == "passed"
+    assert machine.mill.file("best.json")["failed"] == 1
+    if not also_recording:
+        reason = machine.mill.file("trials/0000.json")["reason"]
+        assert reason.startswith("OutOfMemory: ")
+        assert "the process was killed" in reason
+
+
+def test_no_completed_trial_fails_the_run_with_the_reason(machine: Machine) -> None:
+    machine.broken["RunTrial"] = lambda payload: None if "error" in payload else OutOfMemory("killed")
+    ended = machine.run()
+    assert (ended["status"], ended["error"]) == ("FAILED", "RunFailed")
+    assert machine.mill.row()["state"] == "failed"
+    assert "none of 2 trials completed" in machine.mill.row()["reason"]
+
+
+@pytest.mark.parametrize("state", ["PlanTrials", "SelectBest", "FitFinal", "EvaluateCandidate", "CloseRun"])
+def test_a_fault_closes_the_run_and_a_new_execution_ends_it(machine: Machine, state: str) -> None:
+    machine.broken[state] = lambda payload: (
+        None if payload.get("state") == "failed" else PermissionError("not allowed to read it")
+    )
+    ended = machine.run()
+    assert (ended["status"], ended["error"]) == ("FAILED", "PermissionError")
+    assert machine.called[-1] == "CloseRun"
+    row = machine.mill.row()
+    assert (row["state"], row["reason"]) == ("failed", "failed: PermissionError: not allowed to read it")
+    machine.broken.clear()
+    assert machine.run()["status"] == "SUCCEEDED"
+    assert machine.mill.row()["state"] == "passed"
+    assert list(machine.started) == [machine.mill.RUN]
+
+
+def test_a_release_that_cannot_be_started_fails_the_run(machine: Machine) -> None:
+    machine.release_fault = ("StepFunctions.AccessDeniedException", "states:StartExecution")
+    ended = machine.run()
+    assert (ended["status"], ended["error"]) == ("FAILED", "StepFunctions.AccessDeniedException")
+    assert machine.mill.row()["state"] == "failed"
+
+
+def test_the_fault_is_told_even_if_the_run_cannot_be_closed(machine: Machine) -> None:
+    machine.broken = {
+        "PlanTrials": lambda payload: PermissionError("first"),
+        "CloseRun": lambda payload: PermissionError("second"),
+    }
+    ended = machine.run()
+    assert ended["status"] == "FAILED"
+    assert "the run could not be closed" in ended["cause"]
+
+
+def test_a_lost_race_is_tried_again(machine: Machine) -> None:
+    lost = iter([ConflictError("lost"), ConflictError("lost")])
+    machine.broken["CloseRun"] = lambda payload: next(lost, None)
+    assert machine.run()["status"] == "SUCCEEDED"
+    assert machine.called.count("CloseRun") == 3
+
+
+def test_options_reach_the_plan(machine: Machine) -> None:
+    machine.run(run_id="tides-v00001-manual-1", options={"seed": 3})
+    assert machine.mill.file("plan.json", "tides-v00001-manual-1")["seed"] == 3
+
+
+def test_an_option_that_is_not_permitted_fails_the_run_with_its_name(machine: Machine) -> None:
+    ended = machine.run(options={"shuffle_labels": True})
+    assert (ended["status"], ended["error"]) == ("FAILED", "OptionRefused")
+    assert machine.mill.row()["error"] == "OptionRefused"
+    actions = {row["action"] for row in machine.mill.index.query(names.pk("tides"), names.AUDIT)}
+    assert actions == {"training.started", "training.failed"}
+
+
+def test_every_task_has_a_timeout_named_retries_and_catches_everything() -> None:
+    document = definitions.load("training").document()
+    assert document["QueryLanguage"] == "JSONata"
+    tasks = {name: state for name, state in definitions.states(document) if state["Type"] == "Task"}
+    assert len(tasks) == 9
+    for name, state in tasks.items():
+        assert state["TimeoutSeconds"] > 0, name
+        retried = [error for retry in state["Retry"] for error in retry["ErrorEquals"]]
+        assert retried, name
+        assert "States.ALL" not in retried, name
+        assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
