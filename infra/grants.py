@@ -5,7 +5,7 @@ fills in
 from the constructs. A `*` needs a reason, which `infra/nag.py` hands to cdk-nag.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -63,18 +63,15 @@ def starts(machine: str) -> tuple[Grant, ...]:
     return (Grant(("states:StartExecution",), (f"{{machine-{machine}}}",)),)
 
 
-def publishes_models(projects: Iterable[str], layers: Iterable[str]) -> tuple[Grant, ...]:
-    """Publish the model layers of these projects, and versions of their endpoint functions that carry them
-    beside these layers of the platform."""
-    models = [f"{{model-layer-{project}}}" for project in projects]
-    functions = [f"{{endpoint-{project}}}" for project in projects]
+_ENDPOINTS = "the endpoints of this stage's projects, which alone are named so"
+_NUMBERS = "the endpoints of this stage's projects; their versions' numbers are given when they are published"
+
+
+def publishes_models() -> tuple[Grant, ...]:
+    """Publish model layers, and versions of the endpoint functions that carry them."""
     return (
-        Grant(("lambda:PublishLayerVersion",), tuple(models)),
-        Grant(
-            ("lambda:GetLayerVersion",),
-            (*(f"{model}:*" for model in models), *(f"{{layer-{layer}}}" for layer in layers)),
-            "the number of a layer version is given when it is published",
-        ),
+        Grant(("lambda:PublishLayerVersion",), ("{model-layers}",), "the model layers of this stage's projects"),
+        Grant(("lambda:GetLayerVersion",), ("{layers}:*",), "the stage's layers; their versions have numbers"),
         Grant(("lambda:ListLayerVersions",), ("*",), "the action knows no resources"),
         Grant(
             (
@@ -83,22 +80,17 @@ def publishes_models(projects: Iterable[str], layers: Iterable[str]) -> tuple[Gr
                 "lambda:PublishVersion",
                 "lambda:UpdateFunctionConfiguration",
             ),
-            (*functions, *(f"{function}:*" for function in functions)),
-            "the number of a function version is given when it is published",
+            ("{endpoints}", "{endpoints}:*"),
+            _NUMBERS,
         ),
     )
 
 
-def reads_alias(projects: Iterable[str]) -> tuple[Grant, ...]:
-    """Read the alias `live` of these projects' endpoints."""
-    return (Grant(("lambda:GetAlias",), _aliases(projects)),)
+def reads_alias() -> tuple[Grant, ...]:
+    """Read the alias `live` of the endpoints."""
+    return (Grant(("lambda:GetAlias",), ("{endpoints}", "{endpoints}:live"), _ENDPOINTS),)
 
 
-def moves_alias(projects: Iterable[str]) -> tuple[Grant, ...]:
-    """Read and move the alias `live` of these projects' endpoints."""
-    return (Grant(("lambda:GetAlias", "lambda:UpdateAlias"), _aliases(projects)),)
-
-
-def _aliases(projects: Iterable[str]) -> tuple[str, ...]:
-    # Lambda's alias actions are authorized on the function; with a qualifier in the name, on the alias.
-    return tuple(f"{{endpoint-{project}}}{qualifier}" for project in projects for qualifier in ("", ":live"))
+def moves_alias() -> tuple[Grant, ...]:
+    """Read and move the alias `live` of the endpoints."""
+    return (Grant(("lambda:GetAlias", "lambda:UpdateAlias"), ("{endpoints}", "{endpoints}:live"), _ENDPOINTS),)

@@ -38,9 +38,8 @@ class Layers(Construct):
         if architecture:
             for name in layer_build.BENEATH.keys() - {"core"}:
                 self._folders[name] = build(name, architecture=architecture)
-        self.names = tuple(name for name in layer_build.BENEATH if name in self._folders)
         self._bytes = {name: layer_build.size(folder) for name, folder in self._folders.items()}
-        self._versions = {name: self._version(name) for name in self.names}
+        self._versions = {name: self._version(name) for name in self._folders}
 
     def _version(self, name: str) -> lambda_.LayerVersion:
         folder = self._folders[name]
@@ -61,10 +60,6 @@ class Layers(Construct):
         present = [name for name in names if name in self._versions]
         check_size(function, {"code": layer_build.size(code), **{name: self._bytes[name] for name in present}})
         return [self._versions[name] for name in present]
-
-    def arn(self, name: str) -> str:
-        """The ARN of the current version of a layer."""
-        return self._versions[name].layer_version_arn
 
 
 def check_size(function: str, sizes: Mapping[str, int]) -> None:

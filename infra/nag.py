@@ -72,12 +72,12 @@ def _of_function(function: Function) -> Iterator[tuple[str, str]]:
 
 
 def _of_grants(construct: IConstruct, grants: Iterable[Grant]) -> Iterator[tuple[str, str]]:
-    stack = Stack.of(construct)
+    arns = construct.arns if isinstance(construct, Function) else {}
     for grant in grants:
         for resource in grant.resources:
-            if "*" in resource:
-                arn = resource.format_map(construct.arns) if isinstance(construct, Function) else resource
-                yield f"AwsSolutions::AwsSolutions-IAM5[Resource::{_flat(stack.resolve(arn))}]", grant.why
+            arn = _flat(Stack.of(construct).resolve(resource.format_map(arns)))
+            if "*" in arn:
+                yield f"AwsSolutions::AwsSolutions-IAM5[Resource::{arn}]", grant.why
 
 
 def _flat(value: Any) -> str:

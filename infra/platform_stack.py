@@ -56,9 +56,9 @@ class PlatformStack(Stack):
             layers=layers,
             failures=self.failures,
             environment=environment(stage, state),
-            arns=self._arns(state, layers, projects),
+            arns=self._arns(state),
         )
-        release = Release(self, "Release", around=around, projects=list(projects), layers=layers.names)
+        release = Release(self, "Release", around=around)
         training = Training(self, "Training", around=around, release=release.machine)
         around.arns["machine-training"] = training.machine.arn
         data = Data(self, "Data", around=around, bucket=state.bucket.bucket_name, training=training.machine)
@@ -120,22 +120,21 @@ class PlatformStack(Stack):
         )
         return queue
 
-    def _arns(self, state: StateStack, layers: Layers, projects: Mapping[str, Project]) -> dict[str, str]:
-        """What grants may name. Endpoints and model layers are named, not passed: they come after the functions
-        that act on them, and a model layer is made by a release."""
+    def _arns(self, state: StateStack) -> dict[str, str]:
+        """What grants may name. Endpoints and model layers go by their names: the former are made after the
+        functions that act on them, the latter by releases."""
 
         def lambda_arn(kind: str, name: str) -> str:
             return self.format_arn(
                 service="lambda", resource=kind, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
             )
 
-        stage = self.stage.name
         return {
             "bucket": state.bucket_arn,
             "table": state.table.table_arn,
-            **{f"layer-{name}": layers.arn(name) for name in layers.names},
-            **{f"endpoint-{p}": lambda_arn("function", names.endpoint_function(stage, p)) for p in projects},
-            **{f"model-layer-{p}": lambda_arn("layer", names.model_layer(stage, p)) for p in projects},
+            "layers": lambda_arn("layer", f"tidemill-{self.stage.name}-*"),
+            "model-layers": lambda_arn("layer", names.model_layer(self.stage.name, "*")),
+            "endpoints": lambda_arn("function", names.endpoint_function(self.stage.name, "*")),
         }
 
     def _watch(self) -> None:

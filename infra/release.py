@@ -1,59 +1,45 @@
 """The release stage: from a candidate to the model that answers. Its functions and its machine."""
 
-from collections.abc import Sequence
-
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import moves_alias, publishes_models, reads, reads_alias, table, writes
 from infra.state_machine import StateMachine
 
-
-def functions(projects: Sequence[str], layers: Sequence[str]) -> tuple[Work, ...]:
-    """The functions of the stage; three of them act on these projects' endpoints, which carry these layers."""
-    return (
-        Work(
-            "register_model", ("core",), memory=1024, seconds=120,
-            may=(*reads("runs", "models"), *writes("models"), *table()),
+FUNCTIONS = (
+    Work(
+        "register_model", ("core",), memory=1024, seconds=120,
+        may=(*reads("runs", "models"), *writes("models"), *table()),
+    ),
+    Work(
+        "publish_version", ("core",), memory=1024, seconds=300,
+        may=(
+            *reads("models", "releases"), *writes("releases"), *table(),
+            *publishes_models(), *reads_alias(),
         ),
-        Work(
-            "publish_version", ("core",), memory=1024, seconds=300,
-            may=(
-                *reads("models", "releases"), *writes("releases"), *table(),
-                *publishes_models(projects, layers), *reads_alias(projects),
-            ),
-        ),
-        Work(
-            "shift_traffic", ("core",), memory=512, seconds=60,
-            may=(*reads("releases"), *table(), *moves_alias(projects)),
-        ),
-        Work(
-            "judge_experiment", ("core", "numeric"), memory=1024, seconds=300,
-            may=(*reads("releases", "captured", "outcomes"), *writes("releases"), *table()),
-        ),
-        Work(
-            "settle_release", ("core",), memory=512, seconds=60,
-            may=(*reads("releases"), *writes("releases"), *table(), *moves_alias(projects)),
-        ),
-    )  # fmt: skip
+    ),
+    Work(
+        "shift_traffic", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *table(), *moves_alias()),
+    ),
+    Work(
+        "judge_experiment", ("core", "numeric"), memory=1024, seconds=300,
+        may=(*reads("releases", "captured", "outcomes"), *writes("releases"), *table()),
+    ),
+    Work(
+        "settle_release", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *moves_alias()),
+    ),
+)  # fmt: skip
 
 
 class Release(Construct):
     """Registers and publishes models, and moves traffic to them."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        around: Surroundings,
-        projects: Sequence[str],
-        layers: Sequence[str],
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, around: Surroundings) -> None:
         super().__init__(scope, construct_id)
         self.functions = [
-            Function(self, work.construct_id, work=work, word="release", around=around)
-            for work in functions(projects, layers)
+            Function(self, work.construct_id, work=work, word="release", around=around) for work in FUNCTIONS
         ]
         self.machine = StateMachine(
             self, "ReleaseMachine", word="release", stage=around.stage, functions=self.functions

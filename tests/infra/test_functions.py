@@ -10,14 +10,12 @@ from infra.function import Work
 from infra.grants import moves_alias, publishes_models, reads, reads_alias, starts, table, table_reads, writes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROJECTS = ["flights"]
-LAYERS = ["core", "serve"]
 WORKS: dict[str, tuple[str, Work]] = {
     work.name: (word, work)
     for word, works in (
         ("data", data.FUNCTIONS),
         ("training", training.FUNCTIONS),
-        ("release", release.functions(PROJECTS, LAYERS)),
+        ("release", release.FUNCTIONS),
         ("serving", (serving.SERVE_API, serving.DELIVER_CAPTURE, serving.PREDICT)),
         ("monitoring", monitoring.FUNCTIONS),
     )
@@ -26,10 +24,10 @@ WORKS: dict[str, tuple[str, Work]] = {
 IN_WORDS = {
     "T": table(),
     "T read": table_reads(),
-    "publish the model layer": publishes_models(PROJECTS, LAYERS),
-    "configure and publish the project's endpoint function": publishes_models(PROJECTS, LAYERS),
-    "read its alias": reads_alias(PROJECTS),
-    "read and update alias `live`": moves_alias(PROJECTS),
+    "publish the model layer": publishes_models(),
+    "configure and publish the project's endpoint function": publishes_models(),
+    "read its alias": reads_alias(),
+    "read and update alias `live`": moves_alias(),
     "start training": starts("training"),
     "nothing but its logs": (),
 }

@@ -8,17 +8,27 @@ import pytest
 from infra import definitions
 from infra.grants import Grant
 
+PUBLISHING = (
+    *("GetFunctionConfiguration", "ListVersionsByFunction"),
+    *("PublishVersion", "UpdateFunctionConfiguration"),
+)
 # Every action whose resource holds a `*`, as the template has it (references shortened), and why it must.
 STARS = {
     ("s3:GetObject", "<Data.Arn>/<prefix>/*"): "the keys below a prefix are made at run time",
     ("s3:GetObjectVersion", "<Data.Arn>/<prefix>/*"): "an upload is read as the version that the event named",
     ("s3:PutObject", "<Data.Arn>/<prefix>/*"): "the keys below a prefix are made at run time",
-    ("lambda:GetLayerVersion", "layer:<model>:*"): "the number of a layer version is given when it is published",
+    ("lambda:PublishLayerVersion", "layer:tidemill-<stage>-*-model"): "the model layers of this stage's projects",
+    ("lambda:GetLayerVersion", "layer:tidemill-<stage>-*:*"): "this stage's layers, by the number of a version",
     ("lambda:ListLayerVersions", "*"): "the action knows no resources",
-    ("lambda:GetFunctionConfiguration", "function:<predict>:*"): "the number of a version is given at publication",
-    ("lambda:ListVersionsByFunction", "function:<predict>:*"): "the number of a version is given at publication",
-    ("lambda:PublishVersion", "function:<predict>:*"): "the number of a version is given at publication",
-    ("lambda:UpdateFunctionConfiguration", "function:<predict>:*"): "the number is given at publication",
+    **{
+        (f"lambda:{action}", f"function:tidemill-<stage>-*-predict{version}"): "this stage's endpoints"
+        for version, actions in {
+            "": (*PUBLISHING, "GetAlias", "UpdateAlias"),
+            ":live": ("GetAlias", "UpdateAlias"),
+            ":*": PUBLISHING,
+        }.items()
+        for action in actions
+    },
     **{
         (f"xray:{action}", "*"): "the action knows no resources"
         for action in (
@@ -63,8 +73,7 @@ def statements(template, of_kind) -> list[tuple[str, dict]]:
 
 def shortened(arn: str) -> str:
     arn = re.sub(r"<[^<>]*Data666C94C7Arn[^<>]*>/[a-z]+/", "<Data.Arn>/<prefix>/", arn)
-    arn = re.sub(r".*:layer:tidemill-[a-z-]+-model:", "layer:<model>:", arn)
-    return re.sub(r".*:function:tidemill-[a-z-]+-predict:", "function:<predict>:", arn)
+    return re.sub(r".*:(layer|function):tidemill-(local|dev|prod)-", r"\1:tidemill-<stage>-", arn)
 
 
 def test_every_star_has_its_reason_and_every_reason_its_star(any_stage, of_kind) -> None:

@@ -18,7 +18,7 @@ WORKS = [
     for word, works in (
         ("data", data.FUNCTIONS),
         ("training", training.FUNCTIONS),
-        ("release", release.functions([], [])),
+        ("release", release.FUNCTIONS),
         ("serving", (serving.SERVE_API, serving.DELIVER_CAPTURE, serving.PREDICT)),
         ("monitoring", monitoring.FUNCTIONS),
     )

@@ -13,7 +13,7 @@ from infra.definitions import DefinitionInvalid, load, states
 FUNCTIONS = {
     "data": {work.construct_id for work in data.FUNCTIONS},
     "training": {work.construct_id for work in training.FUNCTIONS},
-    "release": {work.construct_id for work in release.functions([], [])},
+    "release": {work.construct_id for work in release.FUNCTIONS},
     "monitoring": {work.construct_id for work in monitoring.FUNCTIONS},
 }
 STARTED = {"data": {"TrainingMachine"}, "training": {"ReleaseMachine"}, "release": set(), "monitoring": set()}
@@ -88,7 +88,7 @@ def test_every_task_has_a_timeout_a_retry_and_a_catch(word: str) -> None:
 
 
 def test_a_task_waits_as_long_as_its_function_may_run(word: str) -> None:
-    every = (*data.FUNCTIONS, *training.FUNCTIONS, *release.functions([], []), *monitoring.FUNCTIONS)
+    every = (*data.FUNCTIONS, *training.FUNCTIONS, *release.FUNCTIONS, *monitoring.FUNCTIONS)
     seconds = {f"${{{work.construct_id}}}": work.seconds for work in every}
     for path, task in tasks(word):
         function = task.get("Arguments", {}).get("FunctionName", task["Resource"])
