@@ -31,18 +31,18 @@ logger = logging.getLogger(__name__)
 
 
 class Background:
-    """What runs beside the requests: the alarms' look of every second, and the deliveries of log events."""
+    """What runs beside the requests: alarms, the end of idle environments, and the deliveries of log events."""
 
     def __init__(self, deliveries: function_logs.Deliveries) -> None:
         self._deliveries = deliveries
         self._end = threading.Event()
-        self._alarms = threading.Thread(target=self._look, daemon=True, name="alarms")
-        self._alarms.start()
+        threading.Thread(target=self._run, daemon=True, name="background").start()
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         while not self._end.wait(alarm_evaluation.LOOK_SECONDS):
             try:
                 alarm_evaluation.look()
+                python_runtime.reap()
             except Exception:  # the next look must come, whatever this one met
                 logger.exception("the alarms could not be evaluated")
 

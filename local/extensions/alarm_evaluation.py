@@ -11,6 +11,7 @@ so that an alarm follows a data point within seconds; nothing older than the eva
 metric math and anomaly detection are not supported.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ COMPARISONS = {
     "LessThanThreshold": float.__lt__,
     "LessThanOrEqualToThreshold": float.__le__,
 }
+
+logger = logging.getLogger(__name__)
 
 _transition = threading.RLock()  # requests and the look of every second must not both take the same transition
 
@@ -112,10 +115,13 @@ def evaluate(alarm: Alarm) -> None:
 
 def look() -> None:
     """Evaluate every alarm of every account and region."""
-    for (account, region, _), alarm in list(cloudwatch._alarms._data.items()):
+    for (account, region, name), alarm in list(cloudwatch._alarms._data.items()):
         set_request_account_id(account)
         set_request_region(region)
-        cloudwatch._evaluate_alarm(alarm)
+        try:
+            cloudwatch._evaluate_alarm(alarm)
+        except Exception:  # one alarm that cannot be evaluated must not keep the others from it
+            logger.exception("the alarm %s could not be evaluated", name)
 
 
 def install() -> None:

@@ -1,8 +1,8 @@
 """Requests to Lambda are authorized as the action they are.
 
 MiniStack tells some apart wrongly: what reads or moves an alias counts as `ListAliases`, what reads layers as
-`ListLayers`, so that a right grant is refused and a wrong one would do. Here the action follows from botocore's own routes, and
-the resource of a layer version is that version
+`ListLayers`, so that a right grant is refused and a wrong one would do. Here the action follows from the routes in
+botocore, and the resource of a layer version is that version
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html).
 """
 

@@ -23,6 +23,7 @@ from ministack.services import lambda_svc
 from local.runtime.environment import Child, Outcome, unpack
 
 INIT_SECONDS = 10.0  # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+IDLE_SECONDS = 120.0  # a laptop has less memory than AWS, where it is some minutes
 MAX_RESPONSE_BYTES = 6_291_556
 INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
 Record = dict[str, Any]
@@ -145,6 +146,18 @@ def execute(record: Record, event: Any, request_id: str) -> Record:
         return result
     finally:
         lambda_runtime.release_worker(environment)
+
+
+def reap(*, idle_seconds: float = IDLE_SECONDS) -> None:
+    """End environments that have had nothing to do for so long. MiniStack keeps one of each function for ever."""
+    before = time.time() - idle_seconds
+    idle = []
+    with lambda_runtime._lock:
+        for key, pool in list(lambda_runtime._workers.items()):
+            spare = [worker for worker in pool if not worker.in_use and worker.last_used < before]
+            idle += spare
+            lambda_runtime._workers[key] = [worker for worker in pool if worker not in spare]
+    lambda_runtime.kill_workers(idle)
 
 
 def install() -> None:
