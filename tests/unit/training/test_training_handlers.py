@@ -1,0 +1,126 @@
+"""The Lambda handlers of the training stage, over moto: what they parse, wire and give back."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from pydantic import ValidationError
+
+from tidemill import names
+from tidemill.adapters import wiring
+from tidemill.errors import OptionRefused
+from tidemill.settings import settings
+
+RUN = {"project": "tides", "run_id": "tides-v00001"}
+INPUT = {**RUN, "dataset_version": 1, "reason": "new dataset version", "trigger": "data", "options": {}}
+CONTEXT = SimpleNamespace(
+    function_name="f",
+    memory_limit_in_mb=3008,
+    invoked_function_arn="arn:aws:lambda:::function:f",
+    aws_request_id="r",
+)
+
+
+def forget() -> None:
+    """What a new process would not have."""
+    for cached in (settings, wiring.client, wiring.objects, wiring.index, wiring.workflows):
+        cached.cache_clear()
+    sys.modules.pop("tidemill_projects", None)
+
+
+@pytest.fixture
+def cloud(mill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A deployment whose bucket holds dataset version 1."""
+    package = tmp_path / "tidemill_projects"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "tides.json").write_text(mill.project.model_dump_json())
+    monkeypatch.syspath_prepend(tmp_path)
+    environment = {
+        names.ENV_STAGE: "test",
+        names.ENV_BUCKET: "tides-data",
+        names.ENV_TABLE: "tides",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    forget()
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="tides-data")
+        for key, versions in mill.objects.versions.items():
+            s3.put_object(Bucket="tides-data", Key=key, Body=versions[-1])
+        boto3.client("dynamodb").create_table(
+            TableName="tides",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+        )
+        yield s3
+    forget()
+
+
+def call(function: str, event: dict[str, Any]) -> dict[str, Any]:
+    """What the function gives for the event, both as JSON."""
+    module = importlib.import_module(f"functions.training.{function}")
+    answer: dict[str, Any] = json.loads(json.dumps(module.handler(json.loads(json.dumps(event)), CONTEXT)))
+    return answer
+
+
+def row() -> dict[str, Any]:
+    found = wiring.index().get(names.pk("tides"), names.sk_run("tides-v00001"))
+    assert found is not None
+    return found
+
+
+def test_a_run_goes_through_to_its_verdict(cloud: Any) -> None:
+    assert call("plan_trials", INPUT) == {"trials": [0, 1], "concurrency": 2}
+    assert row()["state"] == "running"
+    done = [call("run_trial", {**RUN, "trial": trial}) for trial in (0, 1)]
+    assert [trial["state"] for trial in done] == ["complete", "complete"]
+    best = call("select_best", RUN)
+    assert best["value"] == min(trial["value"] for trial in done)
+    assert call("fit_final", RUN) == {"final_key": "runs/tides/tides-v00001/final/final.json"}
+    evaluated = call("evaluate_candidate", RUN)
+    assert evaluated["passed"]
+    body = cloud.get_object(Bucket="tides-data", Key=evaluated["evaluation_key"])["Body"].read()
+    closed = call("close_run", {**RUN, "state": "passed"})
+    assert closed == {"state": "passed", "release_id": "tides-v00001"}
+    assert row()["metrics"] == pytest.approx(json.loads(body)["metrics"])
+
+
+def test_a_lost_trial_is_recorded_by_the_same_function(cloud: Any) -> None:
+    call("plan_trials", INPUT)
+    lost = call("run_trial", {**RUN, "trial": 1, "error": {"Error": "Runtime.ExitError", "Cause": "killed"}})
+    assert lost == {"trial": 1, "state": "failed", "value": None}
+
+
+def test_a_failure_closes_the_run_even_if_it_was_never_opened(cloud: Any) -> None:
+    error = {"Error": "States.Timeout", "Cause": ""}
+    assert call("close_run", {**RUN, "state": "failed", "error": error})["state"] == "failed"
+    assert row()["error"] == "States.Timeout"
+
+
+def test_rehearsal_is_what_the_deployment_says(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {**INPUT, "options": {"waive_gates": "to show it"}}
+    with pytest.raises(OptionRefused):
+        call("plan_trials", asked)
+    monkeypatch.setenv(names.ENV_REHEARSAL, "true")
+    settings.cache_clear()
+    assert call("plan_trials", asked)["trials"] == [0, 1]
+
+
+@pytest.mark.parametrize("options", [{"shuffle": True}, {"seed": -1}, {"waive_gates": ""}])
+def test_an_option_that_does_not_exist_or_says_nothing_is_refused(cloud: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="options"):
+        call("plan_trials", {**INPUT, "options": options})
