@@ -3,7 +3,7 @@
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
-from infra.grants import reads, table, writes
+from infra.grants import reads, table, table_reads, writes
 from infra.state_machine import StateMachine
 
 FUNCTIONS = (
@@ -15,16 +15,16 @@ FUNCTIONS = (
         "run_trial", ("core", "numeric", "ml"), memory=3008, seconds=900,
         may=(*reads("runs"), *writes("runs")),
     ),
-    Work("select_best", ("core",), memory=512, seconds=60, may=(*reads("runs"), *writes("runs"), *table())),
+    Work("select_best", ("core",), memory=512, seconds=60, may=(*reads("runs"), *writes("runs"))),
     Work(
         "fit_final", ("core", "numeric", "ml", "export"), memory=3008, seconds=900,
         may=(*reads("runs"), *writes("runs")),
     ),
     Work(
         "evaluate_candidate", ("core", "numeric", "ml", "export"), memory=3008, seconds=900,
-        may=(*reads("runs", "models"), *writes("runs"), *table()),
+        may=(*reads("runs", "models"), *writes("runs"), *table_reads()),
     ),
-    Work("close_run", ("core",), memory=512, seconds=60, may=(*reads("runs"), *writes("runs"), *table())),
+    Work("close_run", ("core",), memory=512, seconds=60, may=(*reads("runs"), *table())),
 )  # fmt: skip
 
 
