@@ -20,7 +20,7 @@ from tidemill.projects import Column, Project
 from tidemill.training.pipeline import ESTIMATOR
 from tidemill.training.prepare import Arrays
 
-# What onnxruntime has run since 1.17; a newer opset brings nothing for these operators.
+# The operator sets of ONNX 1.13; later ones bring nothing for these operators.
 OPSET: Mapping[str, int] = {"": 18, "ai.onnx.ml": 3}
 TOLERANCE = 1e-4
 
