@@ -1,8 +1,11 @@
 """One embedded cloud for these tests, on a free port, and the few things most of them make in it."""
 
+import atexit
 import io
 import json
+import os
 import socket
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +22,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from local.cloud import Cloud
+
+# MiniStack writes a key there when it is imported, which the tests of pure functions do.
+SCRATCH = tempfile.TemporaryDirectory(prefix="tests-local-")
+atexit.register(SCRATCH.cleanup)
+os.environ.setdefault("STATE_DIR", SCRATCH.name)
 
 ROLE = "arn:aws:iam::000000000000:role/tests"
 ECHO = """
