@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tidemill.adapters import wiring
 from tidemill.errors import OptionRefused
 from tidemill.settings import settings
 
+ROOT = Path(__file__).resolve().parents[3]
 RUN = {"project": "tides", "run_id": "tides-v00001"}
 INPUT = {**RUN, "dataset_version": 1, "reason": "new dataset version", "trigger": "data", "options": {}}
 CONTEXT = SimpleNamespace(
@@ -124,3 +126,20 @@ def test_rehearsal_is_what_the_deployment_says(cloud: Any, monkeypatch: pytest.M
 def test_an_option_that_does_not_exist_or_says_nothing_is_refused(cloud: Any, options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="options"):
         call("plan_trials", {**INPUT, "options": options})
+
+
+@pytest.mark.parametrize("function", ["select_best", "close_run"])
+def test_a_function_with_the_core_layer_alone_imports_nothing_else(function: str) -> None:
+    script = f"""
+import sys
+for absent in ("numpy", "pandas", "scipy", "sklearn", "optuna", "onnx", "skops", "threadpoolctl"):
+    sys.modules[absent] = None
+import functions.training.{function}
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core/python'}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
