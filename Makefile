@@ -4,6 +4,8 @@ STAGE ?= local
 BIN := .venv/bin
 READY := .venv/ready
 WORKERS ?= 2
+# Without bytecode each start of a function or of the CLI compiles its imports anew, some seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down status deploy synth test test-heavy lint types format lock clean
