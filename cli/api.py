@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import HTTPClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 
 from cli.errors import Refused
@@ -64,7 +64,7 @@ class Api:
         SigV4Auth(self._credentials.get_frozen_credentials(), SERVICE, self._region).add_auth(request)
         try:
             response = self._http.send(request.prepare())
-        except HTTPClientError as error:
+        except BotoCoreError as error:
             raise Refused(f"the API at {self.url} cannot be reached: {error}") from error
         return _parsed(response.status_code, response.content)
 

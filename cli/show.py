@@ -33,6 +33,8 @@ STATES = {
 
 PIPE_WIDTH = 160  # characters: a file or a pipe has no edge to wrap at
 
+MAIN_METRICS = ("log_loss", "roc_auc", "rmse", "mae")
+
 Column = tuple[str, Callable[[dict[str, Any]], Any]]
 
 
@@ -110,6 +112,12 @@ def when(moment: Any) -> str:
 
 def percent(share: float | None) -> str:
     return "" if share is None else f"{share:.0%}"
+
+
+def main_metrics(values: dict[str, float] | None) -> str:
+    """The metrics that fit into a cell of a table."""
+    values = values or {}
+    return metrics({name: values[name] for name in MAIN_METRICS if name in values})
 
 
 def metrics(values: dict[str, float] | None) -> str:

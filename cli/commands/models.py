@@ -18,7 +18,7 @@ MODELS: list[show.Column] = [
     ("requests", lambda row: show.percent(row["share"]) if row.get("share") else None),
     ("data", lambda row: f"v{row['dataset_version']}"),
     ("run", lambda row: row["run_id"]),
-    ("metrics", lambda row: show.metrics(dict(list((row.get("metrics") or {}).items())[:3]))),
+    ("metrics", lambda row: show.main_metrics(row.get("metrics"))),
     ("function", lambda row: row.get("function_version")),
     ("at (UTC)", lambda row: show.when(row["at"])),
 ]

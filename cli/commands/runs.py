@@ -22,7 +22,7 @@ RUNS: list[show.Column] = [
     ("state", lambda row: row["state"]),
     ("data", lambda row: f"v{row['dataset_version']}"),
     ("trials", lambda row: row.get("trials")),
-    ("metrics", lambda row: show.metrics(_main(row.get("metrics")))),
+    ("metrics", lambda row: show.main_metrics(row.get("metrics"))),
     ("trigger", lambda row: row.get("trigger")),
     ("at (UTC)", lambda row: show.when(row["at"])),
 ]
@@ -92,9 +92,3 @@ def _run(facts: dict[str, Any]) -> Group:
     if evaluation:
         parts.append(show.table("Gates", evaluation["gates"], GATES, empty="no gates"))
     return Group(*parts)
-
-
-def _main(metrics: dict[str, Any] | None) -> dict[str, float]:
-    """The first three numbers: a line of a table has no room for all."""
-    numbers = {k: v for k, v in (metrics or {}).items() if isinstance(v, int | float)}
-    return dict(list(numbers.items())[:3])

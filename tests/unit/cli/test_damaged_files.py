@@ -1,0 +1,48 @@
+"""Each damaged file of the story breaks the rule it is meant to break, and only good rows pass."""
+
+import pytest
+import yaml
+
+from cli.project_file import FOLDER
+from cli.story import diamonds, flights
+from cli.story.damaged import damaged_files
+from tidemill.data import read
+from tidemill.data.rules import find_faults
+from tidemill.errors import UploadRejected
+from tidemill.projects import Project, parse
+
+
+def project(name: str) -> Project:
+    return parse(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()))
+
+
+def verdict(body: bytes, rules: Project) -> str | None:
+    """The code with which the data stage would refuse the file; None if it would take it."""
+    try:
+        read.count_rows(body)
+    except UploadRejected as rejected:
+        return rejected.code
+    faults = find_faults(read.read_text(body, rules.columns), rules)
+    return faults[0].code if faults else None
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_code(number: int) -> None:
+    file = damaged_files(flights.months(1).head(3000))[number]
+    assert verdict(file.body, project("flights")) == file.code
+
+
+def test_codes_differ() -> None:
+    assert len({file.code for file in damaged_files(flights.months(1).head(100))}) == 5
+
+
+@pytest.mark.parametrize("months", [(1, 2), (3, 4)])
+def test_whole_months_are_accepted(months: tuple[int, ...]) -> None:
+    assert verdict(flights.to_csv(flights.months(*months)), project("flights")) is None
+
+
+@pytest.mark.parametrize("count", [100, 4000])
+def test_diamonds_are_accepted(count: int) -> None:
+    frame = diamonds.diamonds(count, seed=1)
+    assert len(frame) == count
+    assert verdict(diamonds.to_csv(frame), project("diamonds")) is None
