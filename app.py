@@ -12,6 +12,7 @@ from typing import Any
 
 from infra.assembly import assemble
 from infra.definitions import DefinitionInvalid
+from infra.layer_build import PLATFORMS, LayerBuildFailed
 from infra.layers import LayerTooLarge
 from infra.project_files import read
 from infra.stages import STAGES, Stage
@@ -27,6 +28,8 @@ def chosen(context: dict[str, Any]) -> Stage:
     if name not in STAGES:
         sys.exit(f"-c stage={name}: there is no such stage; choose one of {', '.join(STAGES)}")
     changes = {key: context[key] for key in CHOOSABLE if key in context}
+    if changes.get("architecture", "x86_64") not in PLATFORMS:
+        sys.exit(f"-c architecture={changes['architecture']}: choose one of {', '.join(PLATFORMS)}")
     return dataclasses.replace(STAGES[name], **changes)
 
 
@@ -34,7 +37,7 @@ def main() -> None:
     context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
     try:
         app = assemble(chosen(context), read(PROJECTS), nag=context.get("nag") == "true")
-    except (ProjectInvalid, DefinitionInvalid, LayerTooLarge) as error:
+    except (ProjectInvalid, DefinitionInvalid, LayerBuildFailed, LayerTooLarge) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     app.synth()
 

@@ -18,6 +18,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".tidemill" / "layers"
 RUNTIME = (3, 13)
+DIGITS = 16
+KEPT = 8
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: function and layers, unzipped, in bytes
 LIMIT = 262_144_000
@@ -50,6 +52,10 @@ TRIMMED_FOLDERS = frozenset(("tests", "test", "__pycache__"))
 TRIMMED_SUFFIXES = frozenset((".pyi", ".pyx", ".pxd", ".pxi", ".c", ".cpp", ".h", ".hpp", ".cc", ".a", ".f90"))
 
 
+class LayerBuildFailed(Exception):
+    """A layer's packages cannot be had."""
+
+
 def locked(name: str) -> dict[str, str]:
     """The lock of a layer: package → its block with version, marker and hashes."""
     text = (ROOT / "layers" / name / "requirements.txt").read_text()
@@ -66,7 +72,7 @@ def shipped(name: str) -> dict[str, str]:
 def third_party(name: str, *, architecture: str) -> Path:
     """The folder of the layer `name` for that architecture, built if it is not there yet.
 
-    Raises RuntimeError with the resolver's words when a wheel cannot be had."""
+    Raises LayerBuildFailed with the resolver's words when a wheel cannot be had."""
     requirements = "\n".join(shipped(name).values()) + "\n"
     digest = _digest([requirements, architecture, _compiler(), Path(__file__).read_text()])
     target = CACHE / f"{name}-{architecture}-{digest}"
@@ -75,7 +81,7 @@ def third_party(name: str, *, architecture: str) -> Path:
             install(requirements, folder / "python", architecture=architecture)
             trim(folder / "python")
             compile_bytecode(folder / "python", alone=name in BYTECODE_ALONE)
-    return target
+    return _used(target)
 
 
 def core(
@@ -104,7 +110,7 @@ def core(
                 path.write_bytes(body)
             if packages:
                 compile_bytecode(folder / "python")
-    return target
+    return _used(target)
 
 
 _LIBRARY = ROOT / "layers" / "core" / "python"
@@ -120,7 +126,10 @@ def install(requirements: str, target: Path, *, architecture: str) -> None:
         command += ["--python-version", ".".join(map(str, RUNTIME)), "--target", str(target), "-r", lock.name]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"layer packages for {architecture} could not be installed:\n{done.stderr.strip()}")
+        raise LayerBuildFailed(
+            f"packages for {architecture} could not be installed; the first build of a layer needs the package index"
+            f" or uv's cache:\n{done.stderr.strip()}"
+        )
 
 
 def trim(folder: Path) -> None:
@@ -162,7 +171,17 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 
 def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:DIGITS]
+
+
+def _used(target: Path) -> Path:
+    """`target`, marked as in use; of its predecessors, all but the last few are removed."""
+    target.touch()
+    name = target.name.rpartition("-")[0]
+    versions = CACHE.glob(f"{name}-{'[0-9a-f]' * DIGITS}")
+    for old in sorted(versions, key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
 
 
 class _fresh:

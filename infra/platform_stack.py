@@ -58,30 +58,34 @@ class PlatformStack(Stack):
             environment=environment(stage, state),
             arns=self._arns(state),
         )
-        release = Release(self, "Release", around=around)
-        training = Training(self, "Training", around=around, release=release.machine)
-        around.arns["machine-training"] = training.machine.arn
-        data = Data(self, "Data", around=around, bucket=state.bucket.bucket_name, training=training.machine)
-        monitoring = Monitoring(self, "Monitoring", around=around, training=training.machine)
-        serving = Serving(self, "Serving", around=around)
         api = HttpApi(self, "Api", stage=stage)
+        monitoring, serving = self._stages(around, bucket=state.bucket.bucket_name)
         serving.answer(api)
         shared = Shared(around, api, monitoring, serving.deliver_capture, self.topic)
         self.endpoints = {
             name: Endpoint(self, f"Endpoint-{name}", project=project, shared=shared)
             for name, project in projects.items()
         }
+        self._watch()
+        self._tell(state, api)
+
+    def _stages(self, around: Surroundings, *, bucket: str) -> tuple[Monitoring, Serving]:
+        """The stages, each after those that it starts. Those that the endpoints need are given back."""
+        release = Release(self, "Release", around=around)
+        training = Training(self, "Training", around=around, release=release.machine)
+        around.arns["machine-training"] = training.machine.arn
+        data = Data(self, "Data", around=around, bucket=bucket, training=training.machine)
+        monitoring = Monitoring(self, "Monitoring", around=around, training=training.machine)
+        serving = Serving(self, "Serving", around=around)
         self.machines = {
             "data": data.machine,
             "training": training.machine,
             "release": release.machine,
             "monitoring": monitoring.machine,
         }
-        self.functions = [
-            function for owner in (data, training, release, monitoring, serving) for function in owner.functions
-        ]
-        self._watch()
-        self._tell(state, api)
+        owners = (data, training, release, monitoring, serving)
+        self.functions = [function for owner in owners for function in owner.functions]
+        return monitoring, serving
 
     def _topic(self) -> sns.Topic:
         topic = sns.Topic(

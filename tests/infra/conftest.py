@@ -47,7 +47,8 @@ class Assembly:
         ]
 
     def _read(self, name: str) -> Mapping[str, Any]:
-        return json.loads((self.folder / name).read_text())
+        template: Mapping[str, Any] = json.loads((self.folder / name).read_text())
+        return template
 
 
 def resources(template: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -72,6 +73,7 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
         os.environ["PATH"] = f"{Path(node.origin).parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
     from dataclasses import replace
 
+    from infra import layer_build
     from infra.assembly import assemble
     from infra.project_files import read
     from infra.stages import STAGES as SETTINGS
@@ -85,16 +87,17 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
             (built / "python" / f"{name}.py").write_text(packages)
             return built
 
-        context = json.loads((ROOT / "cdk.json").read_text())["context"]
-        app = assemble(
-            replace(SETTINGS[stage], **settings),
-            read(ROOT / "projects"),
-            nag=nag,
-            build_layer=stand_in,
-            context=context,
-            outdir=str(folder / "out"),
-        )
-        app.synth()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(layer_build, "CACHE", folder / "cache")
+            app = assemble(
+                replace(SETTINGS[stage], **settings),
+                read(ROOT / "projects"),
+                nag=nag,
+                build_layer=stand_in,
+                context=json.loads((ROOT / "cdk.json").read_text())["context"],
+                outdir=str(folder / "out"),
+            )
+            app.synth()
         return Assembly(folder / "out", stage)
 
     return synthesized

@@ -47,6 +47,13 @@ def test_a_function_with_its_layers_fits(layers: tuple[str, ...], built: dict[st
     assert sum(sizes.values()) < layer_build.LIMIT
 
 
+@pytest.mark.heavy
+@pytest.mark.parametrize("layers", SETS, ids="+".join)
+def test_a_function_with_its_layers_fits_on_arm64_too(layers: tuple[str, ...]) -> None:
+    folders = [layer_build.third_party(name, architecture="arm64") for name in layers]
+    assert sum(map(layer_build.size, folders)) < layer_build.LIMIT
+
+
 def test_a_function_over_the_limit_is_refused_with_the_numbers() -> None:
     check_size("fits", {"code": 1_000, "ml": layer_build.LIMIT - 1_000})
     with pytest.raises(LayerTooLarge, match=r"fit_final: code 1,001 \+ ml 262,143,000 = .* 1 over"):
@@ -81,10 +88,18 @@ def test_the_core_layer_holds_the_library_and_the_projects(tmp_path: Path, monke
     assert layer_build.core({"flights": {**project, "target": "late"}}, architecture=None) != folder
 
 
+def test_of_old_layers_only_the_last_few_are_kept(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(layer_build, "CACHE", tmp_path)
+    made = [layer_build.core({"flights": {"n": n}}, architecture=None) for n in range(layer_build.KEPT + 3)]
+    again = layer_build.core({"flights": {"n": 3}}, architecture=None)
+    assert len(list(tmp_path.iterdir())) == layer_build.KEPT
+    assert {made[-1], made[3], again} <= set(tmp_path.iterdir())
+
+
 def test_a_build_that_fails_leaves_no_layer_behind(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(layer_build, "CACHE", tmp_path)
     monkeypatch.setattr(layer_build, "shipped", lambda name: {"numpy": "numpy==2.5.5 --hash=sha256:" + "0" * 64})
-    with pytest.raises(RuntimeError, match="could not be installed"):
+    with pytest.raises(layer_build.LayerBuildFailed, match="could not be installed"):
         layer_build.third_party("serve", architecture="x86_64")
     assert list(tmp_path.iterdir()) == []
 
