@@ -22,7 +22,8 @@ def assemble(
     build_layer: Callable[..., Path] = layer_build.third_party,
     **app: Any,
 ) -> App:
-    """The app of a stage; what is left in `app` goes to `aws_cdk.App`. Raises LayerTooLarge, LayerBuildFailed, DefinitionInvalid."""
+    """The app of a stage; what is left in `app` goes to `aws_cdk.App`. Raises LayerTooLarge, LayerBuildFailed,
+    DefinitionInvalid."""
     root = App(analytics_reporting=False, tree_metadata=False, **app)
     state = StateStack(root, f"Tidemill-{stage.name}-State", stage=stage)
     platform = PlatformStack(

@@ -127,8 +127,8 @@ def install(requirements: str, target: Path, *, architecture: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise LayerBuildFailed(
-            f"packages for {architecture} could not be installed; the first build of a layer needs the package index"
-            f" or uv's cache:\n{done.stderr.strip()}"
+            f"packages for {architecture} could not be installed; the first build of a layer needs the package"
+            f" index or uv's cache:\n{done.stderr.strip()}"
         )
 
 
