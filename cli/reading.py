@@ -123,8 +123,8 @@ def release(index: Index, objects: ObjectStore, project: str, release_id: str | 
 
 def windows(index: Index, project: str, *, limit: int | None = None) -> list[Facts]:
     """Monitoring windows, the newest first."""
-    found = sorted(rows(index, project, names.WINDOWS), key=lambda row: str(row["to"]), reverse=True)
-    return found[:limit]
+    # By number, not by time: a window of late captures may lie before its predecessor.
+    return index.query(names.pk(project), names.WINDOWS, newest_first=True, limit=limit)
 
 
 def window(index: Index, objects: ObjectStore, project: str, window_id: str | None = None) -> Facts:

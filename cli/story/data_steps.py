@@ -1,7 +1,6 @@
 """Steps 1 and 2 of the story: data comes in, becomes a version and a live model; what must not become data does
 not."""
 
-from cli import reading
 from cli.story import flights, observe
 from cli.story.damaged import damaged_files
 from cli.story.observe import PROJECT
@@ -45,8 +44,7 @@ def damaged(scene: Scene) -> str:
         found = (row["state"], row.get("code"))
         look = f"`tidemill data show {PROJECT} {upload.upload_id}`"
         scene.check(found == ("quarantined", file.code), f"{file.name} quarantined as {file.code}", found, look)
-        facts = reading.upload(scene.deployment.index, scene.deployment.objects, PROJECT, upload.upload_id)
-        scene.check(bool(facts["quarantine"]), "the reason in quarantine/", facts["quarantine"], look)
+        observe.quarantine_reason(scene, upload)
         scene.facts["quarantined"][file.name] = {"code": row["code"], "reason": row["reason"]}
     _nothing_new(scene, before)
     return ", ".join(file.code for file in files)

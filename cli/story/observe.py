@@ -28,6 +28,19 @@ def settled_upload(scene: Scene, sent: Upload) -> dict[str, Any]:
     return row
 
 
+def quarantine_reason(scene: Scene, sent: Upload) -> dict[str, Any]:
+    """The document in `quarantine/` that says why. It is written after the upload's row."""
+    objects, index = scene.deployment.objects, scene.deployment.index
+    views = following.until(
+        lambda: reading.upload(index, objects, sent.project, sent.upload_id)["quarantine"],
+        bool,
+        f"the reason of upload {sent.upload_id} in quarantine/",
+        scene.pace(UPLOAD_SECONDS),
+    )
+    reason: dict[str, Any] = following.last(views)
+    return reason
+
+
 def accepted_version(scene: Scene, sent: Upload, *, number: int, rows: int) -> dict[str, Any]:
     """The dataset version that the upload became. Fails the story if it is not version `number` with `rows`
     rows."""
