@@ -3,7 +3,6 @@ credentials."""
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,14 @@ from cli.connection import LOCAL, state_directory
 from cli.errors import Refused, Usage
 from infra.stages import STAGES
 from local.cloud import ROOT, Cloud
+from local.deploy import QUIET
 from local.deploy import deploy as deploy_local
 from local.toolchain import toolchain
-
-ENV_PYTHON = "TIDEMILL_PYTHON"  # cdk.json runs app.py with it
 
 
 def to_embedded_cloud(cloud: Cloud, progress: Callable[[str], None]) -> dict[str, Any]:
     """Start the embedded cloud unless it runs, deploy to it, and enforce IAM. What was deployed, and how long it
     took."""
-    os.environ.setdefault(ENV_PYTHON, sys.executable)
     progress("starting the embedded cloud")
     cloud.start()
     done = deploy_local(cloud, assembly(LOCAL), context={"stage": LOCAL}, progress=progress)
@@ -49,8 +46,8 @@ def _cdk(stage: str, command: str, *arguments: str) -> None:
     if stage not in STAGES:
         raise Usage(f"there is no stage {stage!r}; choose one of {', '.join(STAGES)}")
     tools = toolchain()
-    environment = {ENV_PYTHON: sys.executable, **os.environ, "PATH": tools.path}
-    line = [*tools.cdk, command, "--output", str(assembly(stage)), "-c", f"stage={stage}", *arguments]
+    line = [*tools.cdk, command, "--output", str(assembly(stage)), "-c", f"stage={stage}", *arguments, *QUIET]
+    environment = {**os.environ, "PATH": tools.path}  # cdk.json finds this interpreter there
     code = subprocess.run(line, cwd=ROOT, env=environment, check=False).returncode
     if code != 0:
         raise Refused(f"cdk {command} ended with exit code {code}; its output above says why")

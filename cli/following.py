@@ -18,6 +18,7 @@ from tidemill.data.uploads import FAILED, SETTLED
 from tidemill.ports import Index, ObjectStore
 
 RUNNING = "running"
+LONGEST_VIEW = 200  # characters
 
 
 class Followed(Protocol):
@@ -150,7 +151,9 @@ def last(views: Iterator[Any], seen: Callable[[Any], None] = lambda _: None) -> 
 
 def _told(view: Any) -> str:
     row = view.row if isinstance(view, RunView) else view
-    if row is None:
+    if not row:
         return "nothing of it yet"
+    if not isinstance(row, dict) or "state" not in row:
+        return str(row)[:LONGEST_VIEW]
     reason = row.get("reason") or row.get("error") or ""
     return f"state {row['state']}" + (f", {reason}" if reason else "")

@@ -3,19 +3,13 @@
 from typing import Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 from typer.core import TyperGroup
 
 from cli.commands import cloud, data, demo, doctor, models, monitor, release, runs, serving
 from cli.errors import CliError
-from cli.remedies import remedy
+from cli.remedies import EXPECTED, remedy
 from cli.show import note
-from local.cloud import CloudError
-from local.toolchain import ToolMissing
-from tidemill.errors import TidemillError
-
-EXPECTED = (CliError, TidemillError, CloudError, ToolMissing, BotoCoreError, ClientError)
 
 
 class Reporting(TyperGroup):

@@ -12,6 +12,14 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from cli.errors import CliError
+from local.cloud import CloudError
+from local.toolchain import ToolMissing
+from tidemill.errors import TidemillError
+
+EXPECTED = (CliError, TidemillError, CloudError, ToolMissing, BotoCoreError, ClientError)
+"""What may end a command without being a fault of this program."""
+
 _SIGN_IN = "sign in (`aws configure`, `aws sso login`, or AWS_PROFILE), or use the embedded cloud: `--stage local`"
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}

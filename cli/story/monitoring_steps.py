@@ -21,8 +21,7 @@ def spring_is_no_drift(scene: Scene) -> str:
     """A check on request closes the window of spring: the same airports, an ordinary season."""
     scene.say("checking what was asked until now")
     found = checking.check_now(scene.deployment, PROJECT, scene.pace(CHECK_SECONDS))
-    windows = reading.windows(scene.deployment.index, PROJECT)
-    look = f"`tidemill monitor report {PROJECT}`"
+    windows, look = _all_checked(scene), f"`tidemill monitor report {PROJECT}`"
     scene.check(bool(windows), "at least one window of spring", found, look)
     drifted = [row for row in windows if row.get("drifted")]
     scene.check(not drifted, "no drift in spring", drifted, look)
@@ -68,6 +67,17 @@ def second_request(scene: Scene) -> str:
     scene.check(_drift_runs(scene) == runs and len(runs) == 1, "one retraining run", _drift_runs(scene), look)
     scene.facts["held_back"] = entry["details"]
     return f"held back: {entry['details'].get('reason', entry['details'])}"
+
+
+def _all_checked(scene: Scene) -> list[dict[str, Any]]:
+    """The windows, once none of them waits for its check: a scheduled one may be on its way."""
+    views = following.until(
+        lambda: reading.windows(scene.deployment.index, PROJECT),
+        lambda windows: all(row["state"] == "checked" for row in windows),
+        "every window to be checked",
+        scene.pace(CHECK_SECONDS),
+    )
+    return list(following.last(views))
 
 
 def _scheduled_drift(scene: Scene, before: set[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from cli.deployment import Deployment
 from cli.errors import CliError
 from cli.following import Pace
 from cli.project_file import read_project
+from cli.remedies import EXPECTED, remedy
 from tidemill.projects import Project
 
 PACE_SECONDS = 0.4
@@ -58,8 +59,13 @@ class Scene:
             yield
         except StoryFailed:
             raise
-        except CliError as error:
-            raise StoryFailed(step, "no error", str(error), "`tidemill status` and `tidemill doctor`") from error
+        except EXPECTED as error:
+            raise StoryFailed(
+                step, "no error", remedy(error), "`tidemill status` and `tidemill doctor`"
+            ) from error
+        except Exception as error:
+            error.add_note(f"in step {step!r} of the story")
+            raise
         finally:
             self.seconds[step] = round(time.monotonic() - begun, 1)
 

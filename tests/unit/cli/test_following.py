@@ -93,6 +93,15 @@ def test_gives_up_saying_what_it_last_saw() -> None:
         following.last(following.run(script, PROJECT, "r", script.pace(at_most=5)))
 
 
+@pytest.mark.parametrize(
+    ("view", "told"),
+    [("OK", "OK"), ([], "nothing of it yet"), (["a", "b"], r"\['a', 'b'\]"), (None, "nothing of it yet")],
+)
+def test_anything_can_be_waited_for(view: Any, told: str) -> None:
+    with pytest.raises(Refused, match=rf"the alarm: not within 2 s \(last seen: {told}\)"):
+        following.last(following.until(lambda: view, lambda _: False, "the alarm", Script().pace(at_most=2)))
+
+
 def test_a_broken_machine_ends_the_wait_at_once() -> None:
     script = Script(broken="execution 'r' ended as FAILED: no permission")
     with pytest.raises(Refused, match="no permission"):

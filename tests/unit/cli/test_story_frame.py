@@ -60,8 +60,9 @@ def test_any_refusal_names_the_step_it_was_in(scene: Scene) -> None:
 
 
 def test_a_fault_of_the_program_is_not_taken_for_one_of_the_story(scene: Scene) -> None:
-    with pytest.raises(ZeroDivisionError):
-        play(scene, console(), steps=[("step", lambda _: str(1 // 0))])
+    with pytest.raises(ZeroDivisionError) as caught:
+        play(scene, console(), steps=[("noon", lambda _: str(1 // 0))])
+    assert caught.value.__notes__ == ["in step 'noon' of the story"]
 
 
 def test_titles_differ() -> None:
