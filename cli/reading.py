@@ -124,7 +124,7 @@ def release(index: Index, objects: ObjectStore, project: str, release_id: str | 
 def windows(index: Index, project: str, *, limit: int | None = None) -> list[Facts]:
     """Monitoring windows, the newest first."""
     # By number, not by time: a window of late captures may lie before its predecessor.
-    return index.query(names.pk(project), names.WINDOWS, newest_first=True, limit=limit)
+    return rows(index, project, names.WINDOWS, newest_first=True, limit=limit)
 
 
 def window(index: Index, objects: ObjectStore, project: str, window_id: str | None = None) -> Facts:

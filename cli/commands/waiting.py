@@ -31,7 +31,7 @@ def through(deployment: Deployment, upload: Upload, *, seconds: float, quiet: bo
     with say.status("waiting for the upload to be noticed") as status:
         views = following.upload(deployment, upload.project, upload.upload_id, pace)
         row = following.last(views, lambda seen: status.update(_upload_line(seen)))
-    say.print(_upload_line(row))
+    say.print(_upload_line(row), soft_wrap=True)
     facts: dict[str, Any] = {"upload": reading_of(row)}
     if row["state"] != "accepted":
         return facts
@@ -43,7 +43,7 @@ def through(deployment: Deployment, upload: Upload, *, seconds: float, quiet: bo
     with say.status("the release begins") as status:
         settled = following.last(following.release(deployment, upload.project, run_id, pace))
         status.update(_release_line(settled))
-    say.print(_release_line(settled))
+    say.print(_release_line(settled), soft_wrap=True)
     return facts | {"release": reading_of(settled)}
 
 
@@ -52,7 +52,7 @@ def follow_run(deployment: Deployment, project: str, run_id: str, pace: Pace, sa
     views = following.run(deployment, project, run_id, pace)
     with _live(say) as update:
         view: RunView = following.last(views, lambda seen: update(_run_table(seen)))
-    say.print(_run_line(view))
+    say.print(_run_line(view), soft_wrap=True)
     return view
 
 

@@ -28,7 +28,8 @@ def spring_is_no_drift(scene: Scene) -> str:
     runs = [run for run in observe.run_ids(scene, PROJECT) if "-drift-" in run]
     scene.check(not runs, "no retraining", runs, f"`tidemill runs list {PROJECT}`")
     scene.facts["calm_windows"] = [_window_facts(row) for row in windows]
-    return f"{sum(row['rows'] for row in windows):,} predictions in {len(windows)} windows, none drifted"
+    predictions = sum(row["rows"] for row in windows)
+    return f"{predictions:,} predictions, none of the windows ({len(windows)}) drifted"
 
 
 def storms(scene: Scene) -> str:

@@ -36,7 +36,7 @@ def play(scene: Scene, console: Console, steps: Sequence[Step] = STEPS) -> dict[
     for number, (title, step) in enumerate(steps, start=1):
         told = _tell(scene, console, f"{number:2}/{len(steps)} {title}", title, step)
         console.print(f"[green]✓[/green] {number:2}/{len(steps)} {title} [dim]{scene.seconds[title]:.1f} s[/dim]")
-        console.print(f"        [dim]{escape(told)}[/dim]")
+        console.print(f"        [dim]{escape(told)}[/dim]", soft_wrap=True)
     return scene.facts | {"seconds": dict(scene.seconds)}
 
 

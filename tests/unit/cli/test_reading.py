@@ -122,6 +122,15 @@ def test_report_is_of_the_latest_checked_window(index: MemoryIndex, objects: Mem
     assert reading.window(index, objects, PROJECT, "00001")["findings"] is None
 
 
+def test_windows_are_newest_first_by_number(index: MemoryIndex) -> None:
+    """The second holds late captures of a day before the first."""
+    put(index, names.sk_window("00001"), window_id="00001", state="checked", to="2025-01-02")
+    put(index, names.sk_window("00002"), window_id="00002", state="checked", to="2025-01-01")
+    found = reading.windows(index, PROJECT)
+    assert [row["window_id"] for row in found] == ["00002", "00001"]
+    assert not {"pk", "sk"} & found[0].keys()
+
+
 @pytest.mark.parametrize(
     ("look", "where"),
     [
