@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,13 +9,6 @@ from cli import connection, deploying
 from cli.deployment import Deployment
 from cli.story.scene import Scene
 from local.cloud import Cloud
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them share one cloud, so one worker runs them, in the order of the files."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 def free_port() -> int:

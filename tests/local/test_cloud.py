@@ -1,3 +1,5 @@
+"""The embedded cloud as a process: start, stop, ports, locks, and what is found again afterwards."""
+
 import contextlib
 import json
 import os

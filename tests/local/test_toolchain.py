@@ -1,3 +1,5 @@
+"""Finding Node and the CDK CLI, and what is said when one is missing."""
+
 import json
 import shutil
 import stat

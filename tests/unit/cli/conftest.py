@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -9,6 +10,7 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner
 
+from cli import connection
 from cli.connection import Connection
 from cli.deployment import Deployment
 from cli.main import app
@@ -21,6 +23,16 @@ TABLE = "tidemill-dev"
 REGION = "eu-central-1"
 AT = "2025-03-01T12:00:00+00:00"
 ARN = f"arn:aws:states:{REGION}:123456789012:stateMachine:tidemill-dev"
+
+
+@pytest.fixture(autouse=True)
+def no_embedded_cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No command finds the checkout's own cloud, nor one that other tests run in this process."""
+    monkeypatch.setenv(connection.ENV_STATE, str(tmp_path / "no-state"))
+    monkeypatch.delenv(connection.ENV_PORT, raising=False)
+    connection._connect_local.cache_clear()
+    yield
+    connection._connect_local.cache_clear()
 
 
 @pytest.fixture

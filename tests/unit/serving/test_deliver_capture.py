@@ -3,14 +3,15 @@
 import base64
 import gzip
 import importlib.util
+import io
 import json
-import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tidemill import observability
 from tidemill.adapters import wiring
 from tidemill.adapters.memory import MemoryObjects
 from tidemill.serving import capture
@@ -102,16 +103,15 @@ def invoke(payload: dict[str, Any], objects: MemoryObjects, monkeypatch: pytest.
     return module.handler({"awslogs": {"data": data}}, context)
 
 
-def test_a_subscription_event(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    objects = MemoryObjects()
+def test_a_subscription_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects, log = MemoryObjects(), io.StringIO()
+    monkeypatch.setattr(observability.logger.registered_handler, "stream", log)
     secret = line()[:-9] + "secret"
     events = [{"id": str(n), "timestamp": 0, "message": message} for n, message in enumerate([line(), secret])]
     payload = {"messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s", "logEvents": events}
-    logging.getLogger().setLevel(logging.INFO)
     assert invoke(payload, objects, monkeypatch) == {"delivered": 1, "corrupt": 1}
-    written = capsys.readouterr()
-    assert '"corrupt":1' in (written.out + written.err).replace(" ", "")
-    assert "secret" not in written.out + written.err
+    assert '"corrupt":1' in log.getvalue().replace(" ", "")
+    assert "secret" not in log.getvalue()
 
 
 def test_a_control_message_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,3 @@
+"""What the sample function imports from its layer."""
+
 WORD = "tide"
