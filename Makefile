@@ -35,7 +35,8 @@ synth: $(READY) ## synthesize STAGE, with all guards, without network or credent
 	@$(BIN)/tidemill synth --stage $(STAGE)
 
 test: $(READY) ## every test but the heavy ones
-	@$(BIN)/python -m pytest -m "not heavy" -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest -m "not heavy" --ignore tests/e2e -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -m "not heavy" tests/e2e
 
 test-heavy: $(READY) ## the long suites
 	@$(BIN)/python -m pytest -m heavy

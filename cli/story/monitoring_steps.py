@@ -70,6 +70,14 @@ def second_request(scene: Scene) -> str:
     return f"held back: {entry['details'].get('reason', entry['details'])}"
 
 
+def retraining(scene: Scene) -> str:
+    """The requested run comes to its end. No data is new since model 2, so that its gates may well refuse it."""
+    run_id = str(scene.facts["drift"]["retraining_run"])
+    row = observe.ended_run(scene, PROJECT, run_id, ends=("passed", "refused")).row or {}
+    scene.facts["retraining"] = {name: row.get(name) for name in ("run_id", "state", "reason")}
+    return f"{row['state']}: {row['reason']}"
+
+
 def _all_checked(scene: Scene) -> list[dict[str, Any]]:
     """The windows, once none of them waits for its check: a scheduled one may be on its way."""
     views = following.until(

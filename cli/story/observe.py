@@ -1,5 +1,6 @@
 """What the steps look at to see whether something really happened: table rows, alias, alarm, audit trail."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from cli import following, reading
@@ -56,8 +57,8 @@ def accepted_version(scene: Scene, sent: Upload, *, number: int, rows: int) -> d
     return version
 
 
-def ended_run(scene: Scene, project: str, run_id: str) -> RunView:
-    """The run once it has ended. Fails the story unless it passed."""
+def ended_run(scene: Scene, project: str, run_id: str, *, ends: Sequence[str] = ("passed",)) -> RunView:
+    """The run once it has ended. Fails the story unless it ended in one of these ways."""
 
     def tell(view: RunView) -> None:
         best = f", best so far {view.best['value']:.4f}" if view.best else ""
@@ -65,8 +66,8 @@ def ended_run(scene: Scene, project: str, run_id: str) -> RunView:
 
     views = following.run(scene.deployment, project, run_id, scene.pace(RUN_SECONDS))
     view: RunView = following.last(views, tell)
-    passed = view.row is not None and view.row["state"] == "passed"
-    scene.check(passed, "the run to pass its gates", view.row, f"`tidemill runs show {project} {run_id}`")
+    ended = view.row is not None and view.row["state"] in ends
+    scene.check(ended, f"the run {' or '.join(ends)}", view.row, f"`tidemill runs show {project} {run_id}`")
     return view
 
 

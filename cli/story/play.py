@@ -28,6 +28,7 @@ STEPS: Sequence[Step] = (
     ("July's storms are drift: one retraining", monitoring_steps.storms),
     ("A second request is held back", monitoring_steps.second_request),
     ("Diamonds have a model too", diamond_steps.diamonds_are_priced),
+    ("The retraining comes to its end", monitoring_steps.retraining),
 )
 
 

@@ -14,9 +14,6 @@ from cli.story.diamond_steps import diamonds_are_priced, push_diamonds
 from cli.story.replay import instances
 from cli.story.scene import Scene
 
-# One worker runs all of these: they share a cloud, and tell one story.
-pytestmark = pytest.mark.xdist_group("e2e")
-
 # The diamonds have a test of their own below, with a smaller file and through the command line.
 STEPS = [step for step in play.STEPS if step[1] not in (push_diamonds, diamonds_are_priced)]
 

@@ -20,8 +20,6 @@ from local.cloud import ROOT, Cloud
 from local.deploy import deploy
 from tidemill import names
 
-# One worker runs all of these: they share a cloud, and tell one story.
-pytestmark = pytest.mark.xdist_group("e2e")
 CALLS = 200
 WEIGHT = 0.3
 

@@ -1,6 +1,6 @@
 """The AWS adapters of this function, made once per process and at first use. Only handlers call this."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import boto3
@@ -15,7 +15,7 @@ from tidemill.settings import settings
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=60)
 
 
-@lru_cache(maxsize=None)
+@cache
 def client(service: str) -> Any:
     """A boto3 client with bounded retries."""
     return boto3.client(service, config=_RETRIES)
