@@ -1,6 +1,6 @@
 """One embedded cloud for all end-to-end tests: deployed once by the real CDK CLI, IAM enforced, its own port.
 
-The tests tell one story in the order of the files, so one process runs them all (`make test` gives them their own).
+The tests tell one story in the order of the files, so one process runs them all, which `make test` gives them.
 """
 
 import socket
