@@ -5,7 +5,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
-from infra.grants import reads, table, writes
+from infra.grants import reads, table, table_reads, writes
 from infra.state_machine import StateMachine
 from tidemill import names
 
@@ -13,13 +13,13 @@ FUNCTIONS = (
     Work(
         "register_version", ("core", "numeric"), memory=1024, seconds=300,
         may=(
-            *reads("incoming", versions=True), *reads("manifests", "datasets", "objects"),
+            *reads("incoming", versions=True), *reads("manifests", "objects"),
             *writes("objects", "manifests"), *table(),
         ),
     ),
     Work(
         "validate_version", ("core", "numeric"), memory=2048, seconds=600,
-        may=(*reads("manifests", "objects", "datasets"), *writes("manifests"), *table()),
+        may=(*reads("objects"), *writes("manifests"), *table_reads()),
     ),
     Work(
         "accept_version", ("core",), memory=512, seconds=60,
@@ -29,7 +29,7 @@ FUNCTIONS = (
     Work("record_failure", ("core",), memory=512, seconds=60, may=table()),
     Work(
         "compare_version", ("core", "numeric"), memory=2048, seconds=300,
-        may=(*reads("manifests", "datasets", "objects"), *writes("datasets"), *table()),
+        may=(*reads("manifests", "datasets", "objects"), *writes("datasets")),
     ),
 )  # fmt: skip
 

@@ -57,7 +57,7 @@ def test_a_drifted_page_tells_what_when_and_what_next(world: Any) -> None:
     text = " ".join(found.words)
     for part in ("tides", "The data has drifted", "2 of 3 features shifted", "00001", "training data of model 1"):
         assert part in text
-    assert "asks for a training run" in text and "24 hours" in text
+    assert "asks for a training run" in text and "24 h by the project file" in text
     assert "2026-03-20 12:00:00 UTC" in text
     assert found.tags.count("svg") == 4
 
