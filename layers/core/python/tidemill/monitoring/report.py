@@ -74,7 +74,8 @@ def _next(report: Mapping[str, Any]) -> str:
         return "Next: the drift alarm goes off. This project retrains only when a person starts it."
     return (
         "Next: the drift alarm goes off and asks for a training run on the newest dataset version. It is held "
-        f"back while a run goes on, and in the cool-down ({number(policy['cool_down_hours'])} h by the project file)."
+        f"back while a run goes on, and in the cool-down after the last request "
+        f"({number(policy['cool_down_hours'])} h by the project file)."
     )
 
 
