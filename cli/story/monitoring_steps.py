@@ -76,7 +76,7 @@ def retraining(scene: Scene) -> str:
     run_id = str(scene.facts["drift"]["retraining_run"])
     row = observe.ended_run(scene, PROJECT, run_id, ends=("passed", "refused")).row or {}
     scene.facts["retraining"] = {name: row.get(name) for name in ("run_id", "state", "reason")}
-    return f"{row['state']}: {row['reason']}"
+    return str(row["reason"])
 
 
 def _spring_windows(scene: Scene) -> list[dict[str, Any]]:

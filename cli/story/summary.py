@@ -72,8 +72,8 @@ def _drift(facts: dict[str, Any]) -> list[tuple[str, Any]]:
     return [
         ("window", f"{drift['window_id']}, {drift['rows']:,} predictions, started by {drift['trigger']}"),
         ("shifted", ", ".join(drift["features"])),
-        ("retraining", f"{drift['retraining_run']}: {facts['retraining']['state']}"),
-        ("because", facts["retraining"]["reason"]),
+        ("retraining", drift["retraining_run"]),
+        ("its end", facts["retraining"]["reason"]),
         ("held back", facts["held_back"].get("reason")),
         ("report", drift["report"]),
     ]
