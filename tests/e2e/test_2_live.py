@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +41,39 @@ def published(deployment: Deployment, function: str) -> list[str]:
     return [version["Version"] for version in versions if version["Version"] != "$LATEST"]
 
 
-def test_the_weight_of_the_alias_is_the_challengers_share_of_the_calls(
-    deployment: Deployment, function: str, asked: list[dict[str, Any]]
-) -> None:
-    client = deployment.client("lambda")
+@contextmanager
+def sharing(deployment: Deployment, function: str) -> Iterator[str]:
+    """Another version than the champion's has WEIGHT of the requests meanwhile: gives its number."""
     champion, weights = observe.alias(deployment, observe.PROJECT)
     assert weights == {}
     challenger = next(version for version in reversed(published(deployment, function)) if version != champion)
-    routing = {"AdditionalVersionWeights": {challenger: WEIGHT}}
-    client.update_alias(FunctionName=function, Name=names.LIVE_ALIAS, RoutingConfig=routing)
+    share(deployment, function, {challenger: WEIGHT})
     try:
-        executed, variants = [], []
+        yield challenger
+    finally:
+        share(deployment, function, {})
+
+
+def share(deployment: Deployment, function: str, weights: dict[str, float]) -> None:
+    routing = {"AdditionalVersionWeights": weights}
+    client = deployment.client("lambda")
+    client.update_alias(FunctionName=function, Name=names.LIVE_ALIAS, RoutingConfig=routing)
+
+
+@pytest.fixture
+def seeded(cloud: Cloud) -> Iterator[None]:
+    """The cloud draws between the versions of an alias from a seed, so that a sound share is found each time."""
+    cloud.stop()
+    Cloud(cloud.state_dir, cloud.port, seed=20130501).start()
+    yield
+
+
+def test_the_weight_of_the_alias_is_the_challengers_share_of_the_calls(
+    seeded: None, deployment: Deployment, function: str, asked: list[dict[str, Any]]
+) -> None:
+    client = deployment.client("lambda")
+    executed, variants = [], []
+    with sharing(deployment, function) as challenger:
         for _ in range(CALLS):
             payload = json.dumps({"instances": asked}).encode()
             answer = client.invoke(FunctionName=f"{function}:{names.LIVE_ALIAS}", Payload=payload)
@@ -57,9 +81,6 @@ def test_the_weight_of_the_alias_is_the_challengers_share_of_the_calls(
             body = json.loads(answer["Payload"].read())
             body = json.loads(body["body"]) if "body" in body else body
             variants.append(body["variant"])
-    finally:
-        routing = {"AdditionalVersionWeights": {}}
-        client.update_alias(FunctionName=function, Name=names.LIVE_ALIAS, RoutingConfig=routing)
     low, high = binom.interval(0.99, CALLS, WEIGHT)
     assert low <= executed.count(challenger) <= high
     assert variants == executed
@@ -69,19 +90,21 @@ def test_a_deployment_of_a_changed_handler_moves_neither_the_alias_nor_the_answe
     cloud: Cloud, deployment: Deployment, function: str, asked: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     client = deployment.client("lambda")
-    alias = client.get_alias(FunctionName=function, Name=names.LIVE_ALIAS)
     answer = deployment.api.predict(observe.PROJECT, asked)
     code = client.get_function_configuration(FunctionName=function)["CodeSha256"]
-
     changed = copy_of_the_checkout(tmp_path / "checkout")
     handler = changed / "functions" / "serving" / "predict.py"
     handler.write_text(handler.read_text() + "\nCHANGED = True\n")
-    deploy(cloud, tmp_path / "assembly", app_dir=changed, context={"stage": connection.LOCAL})
+
+    with sharing(deployment, function) as challenger:
+        alias = client.get_alias(FunctionName=function, Name=names.LIVE_ALIAS)
+        deploy(cloud, tmp_path / "assembly", app_dir=changed, context={"stage": connection.LOCAL})
+        after = client.get_alias(FunctionName=function, Name=names.LIVE_ALIAS)
 
     assert client.get_function_configuration(FunctionName=function)["CodeSha256"] != code
-    after = client.get_alias(FunctionName=function, Name=names.LIVE_ALIAS)
+    assert after["RoutingConfig"]["AdditionalVersionWeights"] == {challenger: WEIGHT}
     moving = ("FunctionVersion", "RoutingConfig", "Description", "RevisionId")
-    assert {part: after.get(part) for part in moving} == {part: alias.get(part) for part in moving}
+    assert {part: after[part] for part in moving} == {part: alias[part] for part in moving}
     again = deployment.api.predict(observe.PROJECT, asked)
     assert (again["model_version"], again["variant"]) == (answer["model_version"], answer["variant"])
 
@@ -115,8 +138,7 @@ def test_state_survives_a_stop_and_a_start(
     before = deployment.api.predict(observe.PROJECT, asked)
     runs = [row["run_id"] for row in deployment.index.query(names.pk(observe.PROJECT), names.RUNS)]
     cloud.stop()
-    cloud.start()
-    cloud.enforce_iam(True)
+    assert cloud.start().iam, "IAM enforcement must survive too"
     again = deployment.api.predict(observe.PROJECT, asked)
     assert (again["model_version"], again["variant"]) == (before["model_version"], before["variant"])
     assert [p["prediction"] for p in again["predictions"]] == [p["prediction"] for p in before["predictions"]]
