@@ -84,12 +84,6 @@ class IndexBehind(TidemillError):
     """The table lacks a fact that S3 holds (the table was lost or restored): rebuild it before going on."""
 
 
-class RetrainingHeld(TidemillError):
-    """A retraining request was held back by the lock or the cool-down. Not a fault."""
-
-    status = 409
-
-
 class ArtifactCorrupt(TidemillError):
     """A model file's digest is not the registered one, or the file cannot be read as what it says it is."""
 
