@@ -35,8 +35,8 @@ app = typer.Typer(
     help="""MLOps on AWS that costs nothing while it waits: data in, a watched model out.
 
     [bold]Begin[/bold] with [cyan]tidemill up[/cyan] and [cyan]tidemill demo[/cyan]; ask [cyan]tidemill
-    doctor[/cyan] what this machine lacks. Every command that reads takes [cyan]--json[/cyan]; every command takes
-    [cyan]--stage[/cyan] (or TIDEMILL_STAGE): the embedded cloud is stage [cyan]local[/cyan].""",
+    doctor[/cyan] what this machine lacks. Every command that reads takes [cyan]--json[/cyan]; all but up and down
+    take [cyan]--stage[/cyan] (or TIDEMILL_STAGE): the embedded cloud is stage [cyan]local[/cyan].""",
 )
 
 cloud.register(app)
