@@ -1,9 +1,12 @@
 """ObjectStore, as its docstrings promise, on every adapter."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tidemill.adapters import multipart
+from tidemill.adapters import objects as objects_module
 from tidemill.errors import RecordNotFound
 from tidemill.ports import ObjectStore
 
@@ -77,3 +80,94 @@ def test_keys_come_in_lexical_order_however_many(objects: ObjectStore) -> None:
     objects.put("other", b"")
     assert list(objects.keys("many/")) == [f"many/{number:04d}" for number in range(1005)]
     assert list(objects.keys("nothing/")) == []
+
+
+def test_head_tells_the_size_and_the_version_or_nothing(bucket: Any) -> None:
+    one = bucket.write("a", b"one")
+    two = bucket.write("a", b"three")
+    objects = bucket.objects
+    assert (objects.head("a").size, objects.head("a").version_id) == (5, two)
+    assert objects.head("a", version_id=one).size == 3
+    assert objects.head("a").modified.tzinfo is not None
+    assert objects.head("b") is None
+
+
+def test_stats_list_current_objects_in_order(bucket: Any) -> None:
+    for key in ("x/b", "x/a", "x/c/d", "y"):
+        bucket.write(key, key.encode())
+    bucket.write("x/b", b"again")
+    bucket.objects.delete("x/a")
+    assert [(key, stat.size) for key, stat in bucket.objects.stats("x/")] == [("x/b", 5), ("x/c/d", 5)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, None), (3, None), (0, 4), (5, 9), (4, 4), (7, 3), (0, 99), (99, None)]
+)
+def test_a_range_of_an_object_is_what_slicing_gives(bucket: Any, start: int, end: int | None) -> None:
+    body = b"0123456789"
+    version = bucket.write("a", body)
+    bucket.write("a", b"other")
+    assert b"".join(bucket.objects.chunks("a", version_id=version, start=start, end=end)) == body[start:end]
+
+
+def test_an_empty_object_has_no_chunks(bucket: Any) -> None:
+    bucket.write("a", b"")
+    assert b"".join(bucket.objects.chunks("a")) == b""
+
+
+def test_chunks_of_what_is_not_there_raise(objects: ObjectStore) -> None:
+    with pytest.raises(RecordNotFound, match="nowhere"):
+        next(objects.chunks("nowhere"))
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [3], [5, 0, 7], [9 << 20, 1 << 20, 12 << 20, 1], [1 << 20] * 20])
+def test_a_stream_is_written_whole(objects: ObjectStore, sizes: list[int]) -> None:
+    pieces = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
+    objects.put_chunks("streamed", iter(pieces))
+    assert objects.get("streamed") == b"".join(pieces)
+
+
+@pytest.mark.parametrize("size", [3, 30 << 20])
+def test_a_stream_that_breaks_leaves_nothing(objects: ObjectStore, size: int) -> None:
+    def breaking() -> Iterator[bytes]:
+        for _ in range(2):
+            yield bytes(size // 2)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        objects.put_chunks("streamed", breaking())
+    assert not objects.exists("streamed")
+
+
+def test_one_version_is_deleted_and_the_others_stay(bucket: Any) -> None:
+    one, two, three = (bucket.write("a", body) for body in (b"one", b"two", b"three"))
+    bucket.objects.delete("a", version_id=two)
+    bucket.objects.delete("a", version_id=two)
+    assert bucket.objects.get("a") == b"three"
+    with pytest.raises(RecordNotFound):
+        bucket.objects.get("a", version_id=two)
+    bucket.objects.delete("a", version_id=three)
+    assert bucket.objects.get("a", version_id=one) == b"one"
+
+
+def test_all_versions_are_deleted_and_the_key_is_free(bucket: Any) -> None:
+    old = bucket.write("a", b"one")
+    bucket.write("a", b"two")
+    bucket.write("ab", b"other")
+    bucket.objects.delete("a")
+    bucket.objects.delete("a")
+    assert (bucket.objects.exists("a"), bucket.objects.head("a")) == (False, None)
+    with pytest.raises(RecordNotFound):
+        bucket.objects.get("a", version_id=old)
+    assert list(bucket.objects.keys("a")) == ["ab"]
+    assert bucket.objects.put_new("a", b"new") is True
+    assert bucket.objects.get("a") == b"new"
+
+
+def test_what_is_too_large_for_one_call_is_copied_in_parts(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects_module, "COPIED_AT_ONCE", 6 << 20)
+    monkeypatch.setattr(multipart, "COPY_PART", 5 << 20)
+    body = bytes(range(256)) * (12 << 12)
+    version = bucket.write("source", body)
+    assert bucket.objects.copy_new("source", "copy", version_id=version) is True
+    assert bucket.objects.get("copy") == body

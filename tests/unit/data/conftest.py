@@ -204,7 +204,7 @@ class Shore:
 
     def state(self) -> tuple[dict[str, bytes], dict[tuple[str, str], dict[str, Any]]]:
         """Everything that is stored: current objects outside incoming/, and rows."""
-        facts = {k: v[-1] for k, v in self.objects.versions.items() if not k.startswith(names.INCOMING)}
+        facts = {k: self.objects.get(k) for k in self.objects.keys("") if not k.startswith(names.INCOMING)}
         return facts, dict(self.index.rows)
 
     def rows(self, prefix: str) -> list[dict[str, Any]]:

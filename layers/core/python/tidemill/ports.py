@@ -2,12 +2,25 @@
 (`tests/contract`) runs over every adapter.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 Row = dict[str, Any]
+
+
+CHUNK = 8 << 20
+"""Bytes that a stream of an object gives at a time, about."""
+
+
+@dataclass(frozen=True)
+class Stat:
+    """What is known of an object without reading it: size in bytes, version id, when it was written (UTC)."""
+
+    size: int
+    version_id: str
+    modified: datetime
 
 
 class ObjectStore(Protocol):
@@ -31,6 +44,27 @@ class ObjectStore(Protocol):
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """All current keys that start with `prefix` and sort after `after`, in lexical order."""
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        """All current keys that start with `prefix`, in lexical order, with what is known of each."""
+
+    def head(self, key: str, *, version_id: str | None = None) -> Stat | None:
+        """What is known of `key` (of that version); None if it does not exist."""
+
+    def chunks(
+        self, key: str, *, version_id: str | None = None, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
+        """The bytes from `start` up to `end` (or to the last one) of `key` (of that version), as they come, about
+        CHUNK at a time; none where there are none. Raises RecordNotFound when the first is asked for."""
+
+    def put_chunks(
+        self, key: str, chunks: Iterable[bytes], *, content_type: str = "application/octet-stream"
+    ) -> None:
+        """Write `key` from a stream, without holding all of it. Nothing is there until the stream has ended, and
+        nothing at all if it raises."""
+
+    def delete(self, key: str, *, version_id: str | None = None) -> None:
+        """Remove that version of `key` for good, or every version of it. What is not there is removed already."""
 
 
 @dataclass(frozen=True)

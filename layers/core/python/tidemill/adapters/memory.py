@@ -2,32 +2,68 @@
 many threads use one of them: what is conditional there is one step here."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tidemill.errors import ConflictError, RecordNotFound, StaleEpoch
-from tidemill.ports import Alias, Put, Row, Update
+from tidemill.ports import CHUNK, Alias, Put, Row, Stat, Update
+
+WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class MemoryObjects:
-    """An ObjectStore. Every write of a key makes a new version, numbered "1", "2", …"""
+    """An ObjectStore. Every write of a key makes a new version, numbered "1", "2", …; of a version that was
+    deleted, None is left. `modified` has the time of each key's last write, WRITTEN unless a test sets it."""
 
     def __init__(self) -> None:
-        self.versions: dict[str, list[bytes]] = {}
+        self.versions: dict[str, list[bytes | None]] = {}
+        self.modified: dict[str, datetime] = {}
         self._lock = threading.RLock()
 
     def get(self, key: str, *, version_id: str | None = None) -> bytes:
-        try:
-            return self.versions[key][-1 if version_id is None else int(version_id) - 1]
-        except (KeyError, IndexError):
-            raise RecordNotFound(f"object {key!r} (version {version_id or 'current'}) does not exist") from None
+        stat = self.head(key, version_id=version_id)
+        if stat is None:
+            raise RecordNotFound(f"object {key!r} (version {version_id or 'current'}) does not exist")
+        return self.versions[key][int(stat.version_id) - 1] or b""
 
     def exists(self, key: str) -> bool:
-        return key in self.versions
+        return self.head(key) is not None
+
+    def head(self, key: str, *, version_id: str | None = None) -> Stat | None:
+        with self._lock:
+            bodies = {str(number): body for number, body in enumerate(self.versions.get(key, ()), start=1)}
+            held = {number: body for number, body in bodies.items() if body is not None}
+            wanted = next(reversed(held), None) if version_id is None else version_id
+            if wanted is None or wanted not in held:
+                return None
+            return Stat(len(held[wanted]), wanted, self.modified.get(key, WRITTEN))
+
+    def chunks(
+        self, key: str, *, version_id: str | None = None, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
+        body = self.get(key, version_id=version_id)[start:end]
+        for place in range(0, len(body), CHUNK):
+            yield body[place : place + CHUNK]
+
+    def put_chunks(
+        self, key: str, chunks: Iterable[bytes], *, content_type: str = "application/octet-stream"
+    ) -> None:
+        self.put(key, b"".join(chunks), content_type=content_type)
+
+    def delete(self, key: str, *, version_id: str | None = None) -> None:
+        with self._lock:
+            bodies = self.versions.get(key, [])
+            if version_id is None:
+                bodies = [None for _ in bodies]
+            elif version_id.isdigit() and int(version_id) <= len(bodies):
+                bodies[int(version_id) - 1] = None
+            if bodies:
+                self.versions[key] = bodies
 
     def put_new(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> bool:
         with self._lock:
-            if key in self.versions:
+            if self.exists(key):
                 return False
             self.put(key, body, content_type=content_type)
             return True
@@ -41,7 +77,14 @@ class MemoryObjects:
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         with self._lock:
-            return iter(sorted(key for key in self.versions if key.startswith(prefix) and key > after))
+            found = sorted(key for key in self.versions if key.startswith(prefix) and key > after)
+            return iter([key for key in found if self.exists(key)])
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        for key in self.keys(prefix):
+            stat = self.head(key)
+            if stat is not None:
+                yield key, stat
 
 
 class MemoryIndex:
