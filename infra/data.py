@@ -5,31 +5,47 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
-from infra.grants import reads, table, table_reads, writes
+from infra.grants import lists_versions, reads, removes, table, table_reads, writes
 from infra.state_machine import StateMachine
 from tidemill import names
 
+_MOVES = writes("uploads", "batches")
+"""Whoever takes a batch up writes the facts of its last move, should they be missing."""
+
 FUNCTIONS = (
     Work(
-        "register_version", ("core", "numeric"), memory=1024, seconds=300,
+        "register_version", ("core", "numeric", "arrow"), memory=3008, seconds=900,
         may=(
-            *reads("incoming", versions=True), *reads("manifests", "objects"),
-            *writes("objects", "manifests"), *table(),
+            *reads("incoming", versions=True), *reads("manifests", "objects", "uploads"),
+            *writes("objects"), *_MOVES, *table(),
         ),
     ),
     Work(
-        "validate_version", ("core", "numeric"), memory=2048, seconds=600,
-        may=(*reads("objects"), *writes("manifests"), *table_reads()),
+        "close_batch", ("core",), memory=512, seconds=120,
+        may=(*lists_versions("incoming"), *reads("batches"), *_MOVES, *table()),
+    ),
+    Work(
+        "validate_version", ("core", "numeric", "arrow"), memory=2048, seconds=600,
+        may=(*reads("objects", "uploads", "batches"), *writes("validations"), *_MOVES, *table_reads()),
     ),
     Work(
         "accept_version", ("core",), memory=512, seconds=60,
-        may=(*reads("manifests", "datasets"), *writes("manifests", "datasets"), *table()),
+        may=(
+            *reads("manifests", "validations", "datasets", "batches"), *writes("manifests", "datasets"),
+            *_MOVES, *table(),
+        ),
     ),
-    Work("quarantine_upload", ("core",), memory=512, seconds=60, may=(*writes("quarantine"), *table())),
-    Work("record_failure", ("core",), memory=512, seconds=60, may=table()),
     Work(
-        "compare_version", ("core", "numeric"), memory=2048, seconds=300,
-        may=(*reads("manifests", "datasets", "objects"), *writes("datasets")),
+        "quarantine_upload", ("core",), memory=512, seconds=300,
+        may=(
+            *reads("incoming", versions=True), *reads("quarantine", "batches"), *writes("quarantine"),
+            *removes("incoming"), *_MOVES, *table(),
+        ),
+    ),
+    Work("record_failure", ("core",), memory=512, seconds=60, may=(*_MOVES, *table())),
+    Work(
+        "compare_version", ("core", "numeric", "arrow"), memory=2048, seconds=300,
+        may=(*reads("datasets", "objects"), *writes("datasets")),
     ),
 )  # fmt: skip
 

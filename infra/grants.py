@@ -41,9 +41,25 @@ def reads(*prefixes: str, versions: bool = False) -> tuple[Grant, ...]:
     )
 
 
+def lists_versions(*prefixes: str) -> tuple[Grant, ...]:
+    """List the versions of objects below these prefixes."""
+    below = [f"{prefix}/*" for prefix in prefixes]
+    return (Grant(("s3:ListBucketVersions",), ("{bucket}",), conditions={"StringLike": {"s3:prefix": below}}),)
+
+
 def writes(*prefixes: str) -> tuple[Grant, ...]:
-    """Put objects below these prefixes. Nothing may delete."""
-    return (Grant(("s3:PutObject",), tuple(f"{{bucket}}/{prefix}/*" for prefix in prefixes), _FACTS),)
+    """Put objects below these prefixes, in one piece or in parts."""
+    return (Grant(("s3:PutObject", "s3:AbortMultipartUpload"), _below(prefixes), _FACTS),)
+
+
+def removes(*prefixes: str) -> tuple[Grant, ...]:
+    """Delete versions of objects below these prefixes, for good. Only what has a copy elsewhere, or must not be
+    anywhere, is ever deleted; no fact is."""
+    return (Grant(("s3:DeleteObjectVersion",), _below(prefixes), _FACTS),)
+
+
+def _below(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{{bucket}}/{prefix}/*" for prefix in prefixes)
 
 
 def table_reads() -> tuple[Grant, ...]:

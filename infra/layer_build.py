@@ -29,6 +29,7 @@ PLATFORMS = {"x86_64": "x86_64-manylinux_2_34", "arm64": "aarch64-manylinux_2_34
 BENEATH: Mapping[str, tuple[str, ...]] = {
     "core": (),
     "numeric": ("core",),
+    "arrow": ("core", "numeric"),
     "ml": ("core", "numeric"),
     "export": ("core", "numeric", "ml"),
     "serve": ("core",),

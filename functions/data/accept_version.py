@@ -1,4 +1,4 @@
-"""State `AcceptVersion`: makes a validated upload the next dataset version.
+"""State `AcceptVersion`: makes a validated batch the next dataset version.
 
 The data machine calls it; it writes the version's rows in one transaction, then its fact.
 """
@@ -15,8 +15,7 @@ from tidemill.observability import logger, now
 
 class Event(BaseModel, frozen=True):
     project: str
-    upload_id: str
-    identity: str
+    batch_id: str
 
 
 @logger.inject_lambda_context
@@ -24,8 +23,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
     return accept_version(
         project=projects.load(request.project),
-        upload_id=request.upload_id,
-        identity=request.identity,
+        batch_id=request.batch_id,
         objects=wiring.objects(),
         index=wiring.index(),
         clock=now,

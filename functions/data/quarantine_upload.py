@@ -1,6 +1,6 @@
-"""State `QuarantineUpload`: records why an upload is refused.
+"""State `QuarantineUpload`: records why an upload or a batch is refused, and takes its bytes out of the way.
 
-The data machine calls it; it writes the reason, the upload's row and a metric.
+The data machine calls it; it writes the reason, the rows and a metric, and moves the bytes to `quarantine/`.
 """
 
 from typing import Any
@@ -14,7 +14,8 @@ from tidemill.observability import logger, now
 
 class Event(BaseModel, frozen=True):
     project: str
-    upload_id: str
+    batch_id: str
+    upload_id: str | None = None
     code: str
     reason: str
     validation_key: str | None = None
@@ -25,6 +26,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
     return quarantine_upload(
         project=request.project,
+        batch_id=request.batch_id,
         upload_id=request.upload_id,
         code=request.code,
         reason=request.reason,

@@ -23,13 +23,15 @@ class Event(BaseModel, frozen=True):
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     failure = Event.model_validate(event)
+    objects = wiring.objects()
     return record_failure(
-        bucket=wiring.objects().bucket,
+        bucket=objects.bucket,
         key=failure.key,
         version_id=failure.version_id,
         sequencer=failure.sequencer,
         error=failure.error,
         cause=failure.cause,
+        objects=objects,
         index=wiring.index(),
         clock=now,
     )

@@ -17,7 +17,7 @@ class Event(BaseModel, frozen=True):
     key: str
     version_id: str
     sequencer: str
-    size: int
+    requester: str = ""
 
 
 @logger.inject_lambda_context
@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         key=upload.key,
         version_id=upload.version_id,
         sequencer=upload.sequencer,
-        size=upload.size,
+        requester=upload.requester,
         load_project=projects.load,
         objects=objects,
         index=wiring.index(),

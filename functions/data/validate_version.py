@@ -1,4 +1,4 @@
-"""State `ValidateVersion`: holds a registered upload against the rules of its project file.
+"""State `ValidateVersion`: holds a registered batch against the rules of its project file.
 
 The data machine calls it; it writes the validation report.
 """
@@ -15,8 +15,7 @@ from tidemill.observability import logger
 
 class Event(BaseModel, frozen=True):
     project: str
-    upload_id: str
-    identity: str
+    batch_id: str
 
 
 @logger.inject_lambda_context
@@ -24,8 +23,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
     return validate_version(
         project=projects.load(request.project),
-        upload_id=request.upload_id,
-        identity=request.identity,
+        batch_id=request.batch_id,
         objects=wiring.objects(),
         index=wiring.index(),
     )

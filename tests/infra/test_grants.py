@@ -17,6 +17,8 @@ STARS = {
     ("s3:GetObject", "<Data.Arn>/<prefix>/*"): "the keys below a prefix are made at run time",
     ("s3:GetObjectVersion", "<Data.Arn>/<prefix>/*"): "an upload is read as the version that the event named",
     ("s3:PutObject", "<Data.Arn>/<prefix>/*"): "the keys below a prefix are made at run time",
+    ("s3:AbortMultipartUpload", "<Data.Arn>/<prefix>/*"): "a stream that broke leaves nothing",
+    ("s3:DeleteObjectVersion", "<Data.Arn>/<prefix>/*"): "what is in quarantine is nowhere else",
     ("lambda:PublishLayerVersion", "layer:tidemill-<stage>-*-model"): "the model layers of this stage's projects",
     ("lambda:GetLayerVersion", "layer:tidemill-<stage>-*:*"): "this stage's layers, by the number of a version",
     ("lambda:ListLayerVersions", "*"): "the action knows no resources",
@@ -108,10 +110,13 @@ def test_predict_may_write_its_logs_and_traces_and_nothing_else(any_stage, of_ki
     }
 
 
-def test_nothing_may_delete(any_stage, of_kind) -> None:
-    for _, statement in statements(any_stage.platform, of_kind):
+def test_nothing_may_delete_but_what_came_in(any_stage, of_kind) -> None:
+    for role, statement in statements(any_stage.platform, of_kind):
         deleting = [action for action in listed(statement["Action"]) if "Delete" in action]
-        assert deleting in ([], ["logs:DeleteLogDelivery"])
+        if deleting == ["s3:DeleteObjectVersion"]:
+            assert {text(arn).rsplit("/", 2)[1] for arn in listed(statement["Resource"])} == {"incoming"}, role
+        else:
+            assert deleting in ([], ["logs:DeleteLogDelivery"])
 
 
 @pytest.mark.parametrize("word", definitions.WORDS)

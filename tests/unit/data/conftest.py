@@ -10,6 +10,7 @@ import pytest
 from tidemill import names, projects
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects
 from tidemill.data.accept_version import accept_version
+from tidemill.data.close_batch import close_batch
 from tidemill.data.compare_version import compare_version
 from tidemill.data.quarantine_upload import quarantine_upload
 from tidemill.data.record_failure import record_failure
@@ -159,7 +160,7 @@ class Shore:
         self.objects.put(key, body)
         self._uploads += 1
         version_id = str(len(self.objects.versions[key]))
-        return {"key": key, "version_id": version_id, "sequencer": f"{self._uploads:016X}", "size": len(body)}
+        return {"key": key, "version_id": version_id, "sequencer": f"{self._uploads:016X}"}
 
     def register(self, event: Event, *, watch: Callable[[], None] = lambda: None) -> Answer:
         return register_version(
@@ -181,19 +182,23 @@ class Shore:
         if name == "compare_version":
             return compare_version(project=self.project, **request, objects=objects)
         if name == "record_failure":
-            return record_failure(bucket=BUCKET, **request, index=index, clock=lambda: AT)
+            return record_failure(bucket=BUCKET, **request, objects=objects, index=index, clock=lambda: AT)
+        if name == "close_batch":
+            return close_batch(bucket=BUCKET, **request, objects=objects, index=index, clock=lambda: AT)
         return quarantine_upload(**request, objects=objects, index=index, clock=lambda: AT)
 
     def walk(self, event: Event, *, watch: Callable[[], None] = lambda: None) -> Answer:
         """The whole way of statemachines/data.asl.json; the last answer, with the run that would start."""
         answer = self.register(event, watch=watch)
-        ids = {name: answer[name] for name in ("upload_id", "identity")}
-        if answer["outcome"] == "registered":
+        while answer["outcome"] == "waiting":
+            place = {name: answer[name] for name in ("project", "folder", "batch_id", "upload_id", "looks")}
+            answer = self.step("close_batch", watch, **place)
+        ids = {"batch_id": answer["batch_id"]}
+        if answer["outcome"] in ("registered", "closed"):
             answer = self.step("validate_version", watch, **ids)
         if answer["outcome"] == "rejected":
-            fault = {
-                name: answer.get(name) for name in ("project", "upload_id", "code", "reason", "validation_key")
-            }
+            wanted = ("project", "batch_id", "upload_id", "code", "reason", "validation_key")
+            fault = {name: answer.get(name) for name in wanted}
             return answer | self.step("quarantine_upload", watch, **fault)
         if answer["outcome"] != "accepted" and not answer.get("same_upload"):
             return answer

@@ -1,18 +1,21 @@
 """AcceptVersion, QuarantineUpload, RecordFailure: numbers, history, refusals."""
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 
 from tidemill import names
+from tidemill.data import versions
+from tidemill.data.quarantine_upload import kept_key
 from tidemill.errors import ConflictError, IndexBehind, RecordNotFound, UploadRejected
 
 
 def proposed(shore: Any, file: str, number: int) -> dict[str, str]:
     """An upload that was registered and validated; the input of AcceptVersion."""
     answer = shore.register(shore.upload(file, shore.good(number)))
-    ids = {name: answer[name] for name in ("upload_id", "identity")}
+    ids = {"batch_id": answer["batch_id"]}
     assert shore.step("validate_version", **ids)["outcome"] == "accepted"
     return ids
 
@@ -21,12 +24,14 @@ def test_the_row_the_content_the_fact_and_the_upload_agree(shore: Any) -> None:
     ids = proposed(shore, "a.csv", 1)
     answer = shore.step("accept_version", **ids)
     assert (answer["dataset_version"], answer["parent"], answer["run_id"]) == (1, 0, "tides-v00001")
-    fact = json.loads(shore.objects.get("datasets/tides/v00001.json"))
-    row = shore.index.get(names.pk("tides"), "DATASET#00001")
-    assert fact == {"project": "tides", **{k: v for k, v in row.items() if k not in ("pk", "sk")}}
-    assert (fact["identity"], fact["source"], fact["rows"], fact["files"]) == (*reversed(ids.values()), 20, 1)
-    assert shore.index.get(names.pk("tides"), names.sk_content(ids["identity"]))["dataset_version"] == 1
-    upload = shore.upload_row(ids["upload_id"])
+    body = shore.objects.get("datasets/tides/v00001.json")
+    fact, row = json.loads(body), shore.index.get(names.pk("tides"), "DATASET#00001")
+    assert row["identity"] == hashlib.sha256(body).hexdigest()
+    assert shore.objects.get(names.manifest("tides", row["identity"])) == body
+    assert (row["source"], row["rows"], row["files"]) == (ids["batch_id"], 20, 1)
+    assert row == {"pk": row["pk"], "sk": row["sk"], **versions.row_of(fact, row["identity"])}
+    assert shore.index.get(names.pk("tides"), names.sk_content(fact["content"]))["dataset_version"] == 1
+    upload = shore.upload_row(ids["batch_id"])
     assert (upload["state"], upload["dataset_version"]) == ("accepted", 1)
     history = [row["action"] for row in shore.rows(names.AUDIT)]
     assert sorted(history) == ["data.accepted", "data.registered"]
@@ -46,11 +51,8 @@ def test_of_two_uploads_on_one_parent_the_second_is_built_on_the_first(shore: An
     answer = shore.step("accept_version", **b)
     assert (answer["dataset_version"], answer["parent"]) == (3, 2)
     fact = json.loads(shore.objects.get("datasets/tides/v00003.json"))
-    manifest = json.loads(shore.objects.get(names.manifest("tides", fact["identity"])))
-    assert [file["path"] for file in manifest["files"]] == ["a.csv", "b.csv", "c.csv"]
-    assert fact["rows"] == 60
-    report = json.loads(shore.objects.get(names.validation("tides", fact["identity"])))
-    assert (report["outcome"], report["file"]["path"]) == ("accepted", "b.csv")
+    assert [file["path"] for file in fact["files"]] == ["a.csv", "b.csv", "c.csv"]
+    assert (fact["rows"], fact["source"], fact["how"]["added"]) == (60, b["batch_id"], ["b.csv"])
 
 
 def test_under_replace_a_version_holds_the_last_file_only(new_shore: Any) -> None:
@@ -75,23 +77,23 @@ def test_equal_content_in_flight_becomes_one_version(shore: Any) -> None:
     assert shore.step("accept_version", **two)["outcome"] == "accepted"
     answer = shore.step("accept_version", **one)
     assert answer["outcome"] == "unchanged"
-    assert shore.upload_row(one["upload_id"])["dataset_version"] == 1
+    assert shore.upload_row(one["batch_id"])["dataset_version"] == 1
     assert shore.step("accept_version", **one) == answer
 
 
 def test_what_was_not_kept_cannot_be_validated(shore: Any) -> None:
     rejected = shore.register(shore.upload("a.csv", b""))
     with pytest.raises(RecordNotFound, match="no content that was kept"):
-        shore.step("validate_version", upload_id=rejected["upload_id"], identity="0" * 64)
+        shore.step("validate_version", batch_id=rejected["batch_id"])
 
 
 def test_what_was_not_validated_is_not_accepted(shore: Any) -> None:
     answer = shore.register(shore.upload("a.csv", shore.good()))
-    ids = {name: answer[name] for name in ("upload_id", "identity")}
+    ids = {"batch_id": answer["batch_id"]}
     with pytest.raises(RecordNotFound, match="validation"):
         shore.step("accept_version", **ids)
     report = {"outcome": "rejected", "code": "missing_column", "reason": "column 'full' is missing"}
-    shore.objects.put(names.validation("tides", ids["identity"]), json.dumps(report).encode())
+    shore.objects.put(names.validation("tides", ids["batch_id"]), json.dumps(report).encode())
     with pytest.raises(UploadRejected, match="missing_column"):
         shore.step("accept_version", **ids)
     assert shore.rows(names.DATASETS) == []
@@ -107,8 +109,9 @@ def test_a_lost_table_does_not_give_a_number_twice(new_shore: Any) -> None:
     assert after.rows(names.DATASETS) == []
 
 
-def test_quarantine_says_why_and_leaves_the_bytes(shore: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    event = shore.upload("a.csv", shore.csv(["x,1,1,N,1"] * 20))
+def test_quarantine_says_why_and_holds_the_bytes_alone(shore: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    body = shore.csv(["x,1,1,N,1"] * 20)
+    event = shore.upload("a.csv", body)
     answer = shore.walk(event)
     reason = json.loads(shore.objects.get(answer["reason_key"]))
     assert (reason["key"], reason["version_id"], reason["at"]) == (event["key"], "1", shore.AT.isoformat())
@@ -116,7 +119,8 @@ def test_quarantine_says_why_and_leaves_the_bytes(shore: Any, capsys: pytest.Cap
     assert json.loads(shore.objects.get(reason["validation_key"]))["outcome"] == "rejected"
     row = shore.upload_row(answer["upload_id"])
     assert (row["state"], row["code"], row["reason"]) == ("quarantined", reason["code"], reason["reason"])
-    assert shore.objects.get(event["key"], version_id="1")
+    assert shore.objects.get(kept_key(row)) == body
+    assert shore.objects.head(event["key"], version_id="1") is None
     assert capsys.readouterr().out.count(names.METRIC_QUARANTINED) >= 1
     assert shore.rows(names.DATASETS) == []
 
@@ -134,9 +138,9 @@ def test_a_quarantined_upload_delivered_again_stays_and_is_not_counted_again(
 
 def test_the_reason_that_was_decided_first_is_the_one_that_is_written(shore: Any) -> None:
     upload_id = shore.register(shore.upload("a.csv", shore.good()))["upload_id"]
-    fault = {"project": "tides", "upload_id": upload_id, "validation_key": None}
+    fault = {"project": "tides", "batch_id": upload_id, "validation_key": None}
     with pytest.raises(shore.Killed):
-        shore.step("quarantine_upload", shore.kill_at(2), **fault, code="first", reason="of all")
+        shore.step("quarantine_upload", shore.kill_at(4), **fault, code="first", reason="of all")
     answer = shore.step("quarantine_upload", **fault, code="second", reason="after a redeploy")
     reason = json.loads(shore.objects.get(answer["reason_key"]))
     row = shore.upload_row(upload_id)
@@ -147,7 +151,7 @@ def test_what_was_accepted_cannot_be_quarantined(shore: Any) -> None:
     answer = shore.walk(shore.upload("a.csv", shore.good()))
     fault = {"project": "tides", "code": "x", "reason": "y", "validation_key": None}
     with pytest.raises(ConflictError, match="accepted already"):
-        shore.step("quarantine_upload", upload_id=answer["upload_id"], **fault)
+        shore.step("quarantine_upload", batch_id=answer["batch_id"], **fault)
 
 
 def test_a_failure_is_written_down_and_the_upload_tried_again(shore: Any) -> None:

@@ -20,6 +20,7 @@ STATES = {
     "CompareVersion": "compare_version",
     "QuarantineUpload": "quarantine_upload",
     "RecordFailure": "record_failure",
+    "CloseBatch": "close_batch",
 }
 
 
@@ -39,7 +40,7 @@ class Machine:
 
     def run(self, event: dict[str, Any]) -> dict[str, Any]:
         """The description of the ended execution that an S3 event starts."""
-        shown = {"key": event["key"], "size": event["size"], "sequencer": event["sequencer"]}
+        shown = {"key": event["key"], "size": 1, "sequencer": event["sequencer"]}
         detail = {"bucket": {"name": "tides"}, "object": {**shown, "version-id": event["version_id"]}}
         request = {
             "stateMachineArn": self._arn,
@@ -77,7 +78,7 @@ class Machine:
         if name in known:
             assert payload.pop("project") == "tides"
         if name == "quarantine_upload":
-            wanted = ("project", "upload_id", "code", "reason", "validation_key")
+            wanted = ("project", "batch_id", "upload_id", "code", "reason", "validation_key")
             payload = {key: payload.get(key) for key in wanted}
         return self.shore.step(name, **payload)
 

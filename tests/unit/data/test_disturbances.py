@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill import names
-from tidemill.data import uploads
+from tidemill.data import moves, uploads
+from tidemill.data import versions as versions_of
 from tidemill.data.manifests import File, Manifest
 from tidemill.errors import TidemillError
 
@@ -66,7 +67,7 @@ def test_killed_before_any_call_and_delivered_again_it_ends_the_same(new_shore: 
         else:
             break
         assert shore.state() == undisturbed.state(), f"killed before call {call}"
-        told = (again.keys() & answer.keys()) - {"identity"}
+        told = again.keys() & answer.keys()
         assert {name: again[name] for name in told} == {name: answer[name] for name in told}
     assert call > 4
 
@@ -99,13 +100,12 @@ def test_another_upload_between_the_kill_and_the_second_delivery_loses_nothing(n
 
 
 def versions(shore: Any) -> list[dict[str, Any]]:
-    return [
-        json.loads(shore.objects.get(key)) for key in shore.objects.keys("datasets/") if "comparison" not in key
-    ]
+    keys = [key for key in shore.objects.keys("datasets/") if "comparison" not in key]
+    return [versions_of.read_fact(shore.objects, "tides", number) for number in range(1, len(keys) + 1)]
 
 
 def manifest_of(shore: Any, version: dict[str, Any]) -> Manifest:
-    return Manifest.model_validate_json(shore.objects.get(names.manifest("tides", version["identity"])))
+    return Manifest.model_validate(version)
 
 
 def held_files(shore: Any) -> set[str]:
@@ -117,19 +117,21 @@ def require_a_sound_history(shore: Any) -> None:
     facts, rows = versions(shore), shore.rows(names.DATASETS)
     assert [fact["version"] for fact in facts] == list(range(1, len(facts) + 1))
     assert [fact["parent"] for fact in facts] == list(range(len(facts)))
-    assert [{"pk": row["pk"], "sk": row["sk"], **fact} for fact, row in zip(facts, rows, strict=True)] == [
-        {"project": "tides", **row} for row in rows
-    ]
-    assert len({fact["identity"] for fact in facts}) == len(facts)
+    for fact, row in zip(facts, rows, strict=True):
+        assert row == {"pk": row["pk"], "sk": row["sk"], **versions_of.row_of(fact, fact["identity"])}
+    assert len({fact["content"] for fact in facts}) == len(facts)
     contents = {row["sk"]: row["dataset_version"] for row in shore.rows(names.CONTENTS)}
-    assert contents == {names.sk_content(fact["identity"]): fact["version"] for fact in facts}
+    assert contents == {names.sk_content(fact["content"]): fact["version"] for fact in facts}
     assert {row["state"] for row in shore.rows(names.UPLOADS)} <= uploads.SETTLED
     numbers = sorted(row["dataset_version"] for row in shore.rows(names.UPLOADS) if row["state"] == "accepted")
     assert numbers == [fact["version"] for fact in facts]
     for fact in facts:
         manifest = manifest_of(shore, fact)
-        assert (manifest.identity, manifest.rows) == (fact["identity"], fact["rows"])
-        assert json.loads(shore.objects.get(names.validation("tides", fact["identity"])))["outcome"] == "accepted"
+        assert (manifest.content, manifest.rows) == (fact["content"], fact["rows"])
+        assert json.loads(shore.objects.get(names.validation("tides", fact["source"])))["outcome"] == "accepted"
+    for row in shore.rows(names.UPLOADS):
+        kept = json.loads(shore.objects.get(moves.fact_key(row)))
+        assert {"pk": row["pk"], "sk": row["sk"], **kept} == row
 
 
 def walks(shore: Any, events: list[dict[str, Any]]) -> list[Callable[[Callable[[], None]], Any]]:
@@ -159,16 +161,14 @@ def test_an_upload_is_accepted_or_quarantined_never_both(new_shore: Any) -> None
     for call, turned in itertools.product(range(24), (False, True)):
         shore = new_shore()
         registered = shore.register(shore.upload("a.csv", shore.good()))
-        ids = {name: registered[name] for name in ("upload_id", "identity")}
+        ids = {"batch_id": registered["batch_id"]}
         shore.step("validate_version", **ids)
         tasks = [
             lambda watch, ids=ids, shore=shore: shore.step("accept_version", watch, **ids),
-            lambda watch, ids=ids, shore=shore: shore.step(
-                "quarantine_upload", watch, **fault, upload_id=ids["upload_id"]
-            ),
+            lambda watch, ids=ids, shore=shore: shore.step("quarantine_upload", watch, **fault, **ids),
         ]
         answers = shore.interleave(tasks[::-1] if turned else tasks, switching_at(call))
-        state = shore.upload_row(ids["upload_id"])["state"]
+        state = shore.upload_row(ids["batch_id"])["state"]
         assert len(versions(shore)) == (state == "accepted")
         assert sum(isinstance(answer, TidemillError) for answer in answers) == 1
         ends.add(state)
@@ -214,14 +214,14 @@ files_of = st.builds(
         lambda files: st.tuples(st.just(files), st.permutations(files))
     )
 )
-def test_an_identity_does_not_depend_on_the_order_of_arrival(orders: tuple[list[File], list[File]]) -> None:
+def test_a_content_does_not_depend_on_the_order_of_arrival(orders: tuple[list[File], list[File]]) -> None:
     one, other = (Manifest.of("tides", files) for files in orders)
-    assert one.identity == other.identity
+    assert one.content == other.content
     assert one == other
 
 
 @given(st.lists(files_of, min_size=1, max_size=4, unique_by=lambda file: file.path))
-def test_an_identity_tells_contents_paths_and_projects_apart(files: list[File]) -> None:
+def test_a_content_tells_contents_paths_and_projects_apart(files: list[File]) -> None:
     same, first = Manifest.of("tides", files), files[0]
     changed = [
         Manifest.of("river", files),
@@ -229,4 +229,4 @@ def test_an_identity_tells_contents_paths_and_projects_apart(files: list[File]) 
         Manifest.of("tides", [first.model_copy(update={"sha256": "g" * 64}), *files[1:]]),
         Manifest.of("tides", [first.model_copy(update={"path": first.path + "x" * 9}), *files[1:]]),
     ]
-    assert same.identity not in {manifest.identity for manifest in changed}
+    assert same.content not in {manifest.content for manifest in changed}

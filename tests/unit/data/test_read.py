@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tidemill import names
-from tidemill.data import manifests, read
+from tidemill.data import read
 from tidemill.data.manifests import File, Manifest
 from tidemill.errors import ProjectInvalid
 from tidemill.projects import Column, Kind
@@ -78,20 +78,19 @@ def test_a_dataset_version_is_read_in_the_order_of_its_files(shore: Any) -> None
     for file, number in (("b.csv", 2), ("a.csv", 1)):
         answer = shore.walk(shore.upload(file, shore.good(number)))
     fact = json.loads(shore.objects.get(names.dataset("tides", answer["dataset_version"])))
-    manifest = manifests.read(shore.objects, "tides", fact["identity"])
+    manifest = Manifest.model_validate(fact)
     frame = read.read_dataset(shore.objects, manifest, shore.project)
     assert frame["level"].iloc[[0, 20]].tolist() == [0.01, 0.02]
     assert (len(frame), frame.index.is_unique) == (40, True)
-    as_json = json.loads(shore.objects.get(names.manifest("tides", fact["identity"])))
-    pd.testing.assert_frame_equal(read.read_dataset(shore.objects, as_json, shore.project), frame)
+    pd.testing.assert_frame_equal(read.read_dataset(shore.objects, fact, shore.project), frame)
     only_b = read.read_dataset(shore.objects, manifest, shore.project, skip=[manifest.files[0].sha256])
     assert only_b["level"].iloc[0] == 0.02
 
 
-def test_an_identity_is_the_digest_of_what_the_contract_says() -> None:
+def test_a_content_is_the_digest_of_what_the_contract_says() -> None:
     files = [File(path=path, size=1, sha256="0" * 64, rows=9) for path in ("b", "a")]
     manifest = Manifest.of("tides", files)
     text = '{"files":[' + ",".join(f'{{"path":"{p}","sha256":"{"0" * 64}","size":1}}' for p in "ab")
     text += '],"project":"tides"}'
 
-    assert manifest.identity == hashlib.sha256(text.encode()).hexdigest()
+    assert manifest.content == hashlib.sha256(text.encode()).hexdigest()

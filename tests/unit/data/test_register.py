@@ -37,13 +37,11 @@ def test_what_is_not_a_table_is_rejected_with_a_code_and_a_sentence(
 
 def test_a_new_file_is_kept_and_proposed_without_a_number(shore: Any) -> None:
     body = shore.good()
-    answer = shore.register(shore.upload("2026/january.csv", body))
-    assert answer["outcome"] == "registered"
-    manifest = json.loads(shore.objects.get(names.manifest("tides", answer["identity"])))
-    assert [(file["path"], file["size"], file["rows"]) for file in manifest["files"]] == [
-        ("2026/january.csv", len(body), 20)
-    ]
-    assert shore.objects.get(names.content(manifest["files"][0]["sha256"])) == body
+    answer = shore.register(shore.upload("january.csv", body))
+    assert (answer["outcome"], answer["batch_id"]) == ("registered", answer["upload_id"])
+    file = shore.upload_row(answer["upload_id"])["file"]
+    assert (file["path"], file["size"], file["rows"]) == ("january.csv", len(body), 20)
+    assert shore.objects.get(names.content(file["sha256"])) == body
     assert shore.rows(names.DATASETS) == []
 
 
@@ -83,7 +81,7 @@ def test_content_that_was_kept_is_enough_when_the_event_comes_again(shore: Any) 
 def test_what_belongs_to_no_project_is_ignored(
     shore: Any, capsys: pytest.CaptureFixture[str], key: str, counted: bool
 ) -> None:
-    event = {"key": key, "version_id": "1", "sequencer": "1", "size": 3}
+    event = {"key": key, "version_id": "1", "sequencer": "1"}
     assert shore.register(event)["outcome"] == "ignored"
     assert (names.METRIC_IGNORED in capsys.readouterr().out) == counted
     assert shore.state() == ({}, {})
@@ -98,8 +96,8 @@ def test_an_unknown_project_is_quarantined_under_its_name(shore: Any) -> None:
 
 
 def test_a_file_beyond_the_limit_is_rejected_unread(shore: Any) -> None:
-    event = shore.upload("a.csv", shore.good())
-    answer = shore.register({**event, "size": 100_000_001})
+    event = shore.upload("a.csv", b"a\n" + bytes(100_000_000))
+    answer = shore.register(event)
     assert (answer["code"], "split the file" in answer["reason"]) == ("too_large", True)
 
 

@@ -12,8 +12,8 @@ def validated(shore: Any, body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """The state's answer and the report."""
     registered = shore.register(shore.upload("a.csv", body))
     assert registered["outcome"] == "registered"
-    answer = shore.step("validate_version", upload_id=registered["upload_id"], identity=registered["identity"])
-    assert answer["validation_key"] == names.validation("tides", registered["identity"])
+    answer = shore.step("validate_version", batch_id=registered["batch_id"])
+    assert answer["validation_key"] == names.validation("tides", registered["batch_id"])
     return answer, json.loads(shore.objects.get(answer["validation_key"]))
 
 
@@ -124,6 +124,6 @@ def test_too_few_rows_are_refused(shore: Any) -> None:
 
 def test_validating_again_writes_the_same_report(shore: Any) -> None:
     answer, report = validated(shore, with_row(shore, "yesterday,high,,NW,7"))
-    ids = {name: answer[name] for name in ("upload_id", "identity")}
+    ids = {"batch_id": answer["batch_id"]}
     assert shore.step("validate_version", **ids) == answer
     assert json.loads(shore.objects.get(answer["validation_key"])) == report

@@ -37,14 +37,16 @@ class UploadGone(TidemillError):
 
 
 class UploadRejected(TidemillError):
-    """The upload cannot become a dataset version. `code` is stable and machine-readable."""
+    """The upload cannot become a dataset version. `code` is stable and machine-readable; `report` the key of the
+    document that says more, if one was written."""
 
     status = 422
 
-    def __init__(self, code: str, reason: str) -> None:
+    def __init__(self, code: str, reason: str, report: str | None = None) -> None:
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
+        self.report = report
 
 
 class RequestInvalid(TidemillError):

@@ -29,6 +29,10 @@ CAPTURE_TERM = "TIDEMILL_CAPTURE"
 
 LIVE_ALIAS = "live"
 
+# --- what an uploader may note with an object (user metadata, percent-encoded) ----------------------------------
+META_AUTHOR = "author"
+META_REASON = "reason"
+
 
 # --- S3 keys ---------------------------------------------------------------------------------------------------
 INCOMING = "incoming/"
@@ -43,16 +47,33 @@ def content(sha256: str) -> str:
     return f"objects/sha256/{sha256[:2]}/{sha256}"
 
 
+def upload(project: str, upload_id: str) -> str:
+    """Folder of an upload: its moves `0001.json`, …, what was read in it: `reading.json`, `sketch.json`."""
+    return f"uploads/{project}/{upload_id}/"
+
+
+def batch(project: str, batch_id: str) -> str:
+    """Folder of a batch of several files: its moves `0001.json`, …, and its `members.json`."""
+    return f"batches/{project}/{batch_id}/"
+
+
+def validation(project: str, batch_id: str) -> str:
+    """What the rules of the project say of a batch, or of an upload that is one by itself."""
+    return f"validations/{project}/{batch_id}.json"
+
+
 def manifest(project: str, identity: str) -> str:
+    """The manifest of a dataset version under its own SHA-256; `dataset` has the accepted ones by number."""
     return f"manifests/{project}/{identity}.json"
-
-
-def validation(project: str, identity: str) -> str:
-    return f"manifests/{project}/{identity}.validation.json"
 
 
 def dataset(project: str, version: int) -> str:
     return f"datasets/{project}/v{version:05d}.json"
+
+
+def profile(project: str, content: str) -> str:
+    """The profile of the rows with that content digest: of one file, or of a version's files together."""
+    return f"profiles/{project}/{content}.json"
 
 
 def comparison(project: str, version: int) -> str:
@@ -112,6 +133,9 @@ CURSOR_WINDOW = "CURSOR#window"
 DATASETS = "DATASET#"
 CONTENTS = "CONTENT#"
 UPLOADS = "UPLOAD#"
+GATHERINGS = "GATHERING#"
+BATCHES = "BATCH#"
+MEMBERS = "MEMBER#"
 FILES = "FILE#"
 RUNS = "RUN#"
 MODELS = "MODEL#"
@@ -124,12 +148,26 @@ def sk_dataset(version: int) -> str:
     return f"{DATASETS}{version:05d}"
 
 
-def sk_content(identity: str) -> str:
-    return f"{CONTENTS}{identity}"
+def sk_content(content: str) -> str:
+    return f"{CONTENTS}{content}"
 
 
 def sk_upload(upload_id: str) -> str:
     return f"{UPLOADS}{upload_id}"
+
+
+def sk_gathering(folder: str) -> str:
+    """The folder below `incoming/<project>/` whose files are being gathered into a batch."""
+    return f"{GATHERINGS}{folder}"
+
+
+def sk_batch(batch_id: str) -> str:
+    return f"{BATCHES}{batch_id}"
+
+
+def sk_member(batch_id: str, upload_id: str = "") -> str:
+    """An upload that belongs to a batch; without one, the prefix of all of them."""
+    return f"{MEMBERS}{batch_id}#{upload_id}"
 
 
 def sk_file(path: str) -> str:

@@ -16,11 +16,13 @@ CHUNK = 8 << 20
 
 @dataclass(frozen=True)
 class Stat:
-    """What is known of an object without reading it: size in bytes, version id, when it was written (UTC)."""
+    """What is known of an object without reading it: size in bytes, version id, when it was written (UTC), and
+    what its writer noted with it (`head` alone tells that)."""
 
     size: int
     version_id: str
     modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class ObjectStore(Protocol):

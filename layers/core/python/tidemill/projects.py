@@ -46,6 +46,13 @@ class Column(_Strict):
     allowed: tuple[str | int | float, ...] | None = None
 
 
+class Batch(_Strict):
+    """When the files of a folder below `incoming/<project>/` are complete: with a `_SUCCESS` object, or once no
+    file has come for `quiet_seconds`."""
+
+    quiet_seconds: int = Field(60, ge=1, le=86_400)
+
+
 class Split(_Strict):
     """Shares of the rows, the latest last: [train | validation | holdout], ordered by the time column."""
 
@@ -118,6 +125,7 @@ class Project(_Strict):
     columns: Mapping[str, Column]
     features: tuple[str, ...]
     min_rows: int = Field(50, ge=10)
+    batch: Batch = Batch()
     split: Split = Split()
     search: Search = Search()
     gates: Gates = Gates()

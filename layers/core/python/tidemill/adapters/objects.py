@@ -40,7 +40,8 @@ class S3Objects:
             if _code(error) in _MISSING:
                 return None
             raise
-        return Stat(answer["ContentLength"], answer.get("VersionId", "null"), answer["LastModified"])
+        noted = answer.get("Metadata", {})
+        return Stat(answer["ContentLength"], answer.get("VersionId", "null"), answer["LastModified"], noted)
 
     def chunks(
         self, key: str, *, version_id: str | None = None, start: int = 0, end: int | None = None

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tidemill import canonical, names
-from tidemill.data import manifests, versions
+from tidemill.data import versions
 from tidemill.data.manifests import Manifest
 from tidemill.data.profile import build_profile
 from tidemill.data.read import read_dataset
@@ -26,8 +26,8 @@ def compare_version(*, project: Project, dataset_version: int, objects: ObjectSt
     parent, key = fact["parent"], names.comparison(project.name, dataset_version)
     comparison = {"project": project.name, "version": dataset_version, "parent": parent}
     if parent:
-        before = manifests.read(objects, project.name, _identity(objects, project, parent))
-        after = manifests.read(objects, project.name, fact["identity"])
+        before = Manifest.model_validate(versions.read_fact(objects, project.name, parent))
+        after = Manifest.model_validate(fact)
         comparison |= _differences(project, before, after, objects)
     else:
         comparison |= {"note": "the first version: there is no parent to compare it with", "columns": []}
@@ -55,7 +55,3 @@ def _differences(project: Project, before: Manifest, after: Manifest, objects: O
         "shifted": [column.feature for column in columns if column.drifted],
         "columns": [asdict(column) for column in columns],
     }
-
-
-def _identity(objects: ObjectStore, project: Project, version: int) -> str:
-    return str(versions.read_fact(objects, project.name, version)["identity"])

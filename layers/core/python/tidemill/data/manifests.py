@@ -1,22 +1,23 @@
-"""The manifest: which file contents make up a dataset version, and the identity that follows from them.
+"""Which file contents make up a dataset version, and the digest that follows from them.
 
-RegisterVersion and AcceptVersion write manifests, everything that reads training data starts from one. A
-manifest says nothing of when, by whom or after which version: it is a function of its identity, so whoever
-writes it second writes the same bytes.
+Everything that reads training data starts from the files of a version. Two versions with equal files have equal
+`content`, whenever, by whomever and after whatever they were made; it decides whether an upload is news.
 """
 
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from tidemill import canonical, names
-from tidemill.ports import ObjectStore
+from tidemill import canonical
 
 
 class File(BaseModel):
-    """One file of a dataset version: its path below `incoming/<project>/`, size in bytes, content address, and
-    number of rows (a function of the content, therefore not part of the identity)."""
+    """One file of a dataset version.
+
+    `path` below `incoming/<project>/`, `size` in bytes, content address, number of rows. The rest says where it
+    came from: the upload and its place in the order of uploads of this path (S3's sequencer), `form` (how its
+    bytes are to be read; see `tidemill.data.formats`), and how many rows of the upload were left out."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,12 +25,16 @@ class File(BaseModel):
     size: int
     sha256: str
     rows: int
+    form: Mapping[str, Any] | None = None
+    upload_id: str = ""
+    sequencer: str = ""
+    rows_left_out: int = 0
 
 
 class Manifest(BaseModel):
     """The files of a dataset version, ordered by path."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     project: str
     files: tuple[File, ...]
@@ -41,10 +46,10 @@ class Manifest(BaseModel):
         return cls(project=project, files=tuple(by_path[path] for path in sorted(by_path)))
 
     @property
-    def identity(self) -> str:
+    def content(self) -> str:
         """SHA-256 of the canonical JSON of the project and of path, size and digest of each file, ordered by
         path."""
-        files = sorted((file.model_dump(include={"path", "size", "sha256"}) for file in self.files), key=_path)
+        files = [file.model_dump(include={"path", "size", "sha256"}) for file in self.files]
         return canonical.identity({"project": self.project, "files": files})
 
     @property
@@ -60,20 +65,3 @@ class Manifest(BaseModel):
     def contents(self) -> set[str]:
         """The digests of the files."""
         return {file.sha256 for file in self.files}
-
-
-def write(objects: ObjectStore, manifest: Manifest) -> str:
-    """Write the manifest under its identity, once; give the identity."""
-    identity = manifest.identity
-    body = canonical.dumps({"identity": identity, **manifest.model_dump(mode="json")})
-    objects.put_new(names.manifest(manifest.project, identity), body, content_type="application/json")
-    return identity
-
-
-def read(objects: ObjectStore, project: str, identity: str) -> Manifest:
-    """The manifest of that identity. Raises RecordNotFound."""
-    return Manifest.model_validate_json(objects.get(names.manifest(project, identity)))
-
-
-def _path(file: dict[str, str]) -> str:
-    return file["path"]

@@ -7,17 +7,25 @@ State `RecordFailure` of the data machine, the last one before it fails. The upl
 from typing import Any
 
 from tidemill import names
-from tidemill.data import uploads
-from tidemill.governance import audit
+from tidemill.data import moves, uploads
 from tidemill.observability import count, logger
-from tidemill.ports import Clock, Index, Put
+from tidemill.ports import Clock, Index, ObjectStore
 
 ACTOR = "RecordFailure"
 LONGEST = 2000  # characters of a cause that are kept
 
 
 def record_failure(
-    *, bucket: str, key: str, version_id: str, sequencer: str, error: str, cause: str, index: Index, clock: Clock
+    *,
+    bucket: str,
+    key: str,
+    version_id: str,
+    sequencer: str,
+    error: str,
+    cause: str,
+    objects: ObjectStore,
+    index: Index,
+    clock: Clock,
 ) -> dict[str, Any]:
     """Set the upload's row to `failed`, or write it if the upload was not even registered. What is settled stays
     so: the failure came after it. Raises ConflictError when the row changes meanwhile."""
@@ -30,7 +38,7 @@ def record_failure(
     at, told = clock(), f"{error}: {cause}"[:LONGEST]
     row = index.get(names.pk(place.project), names.sk_upload(identifier))
     if row is None:
-        row = {
+        arrived = {
             "project": place.project,
             "upload_id": identifier,
             "key": key,
@@ -38,21 +46,13 @@ def record_failure(
             "sequencer": sequencer,
             "state": uploads.FAILED,
             "error": told,
-            "at": at.isoformat(),
         }
-        entry = audit.entry(
-            project=place.project,
-            action="data.failed",
-            subject=f"upload {identifier}",
-            at=at,
-            by=ACTOR,
-            error=told,
-        )
-        index.transact([Put(names.pk(place.project), names.sk_upload(identifier), row, if_absent=True), entry])
+        row = moves.made(objects, index, moves.first(arrived, at=at, by=ACTOR, error=told))
     else:
+        moves.keep(objects, row)
         state = row["state"] if row["state"] in uploads.SETTLED else uploads.FAILED
         if (row["state"], row.get("error")) != (state, told):
-            index.transact(uploads.move(row, {"state": state, "error": told}, at=at, by=ACTOR))
-            row = {**row, "state": state}
+            changes = {"state": state, "error": told}
+            row = moves.made(objects, index, moves.move(row, changes, at=at, by=ACTOR))
     count(names.METRIC_FAILED, 1, project=place.project)
     return {"project": place.project, "upload_id": identifier, "state": row["state"]}

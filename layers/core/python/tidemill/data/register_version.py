@@ -1,24 +1,38 @@
 """Register an upload: read it once, keep its content, and say what dataset version it would make.
 
-State `RegisterVersion` of the data machine, the first to hear of an upload. Writes the content to `objects/`,
-the manifest of the candidate to `manifests/`, and the upload's row. It gives no number: that is AcceptVersion's.
+State `RegisterVersion` of the data machine, the first to hear of an upload. Writes the content to `objects/`, what
+was read in it and the upload's row. It gives no number: that is AcceptVersion's. A file in a folder joins the
+batch of that folder, which CloseBatch closes.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
-from tidemill import canonical, names
-from tidemill.data import candidates, manifests, read, uploads
+from tidemill import names
+from tidemill.data import batches, candidates, moves, uploads
+from tidemill.data.batches import Batch
 from tidemill.data.manifests import File
-from tidemill.errors import ProjectUnknown, RecordNotFound, UploadGone, UploadRejected
-from tidemill.governance import audit
+from tidemill.data.take_in import take_in
+from tidemill.data.uploads import Place
+from tidemill.errors import ProjectUnknown, UploadGone, UploadRejected
 from tidemill.observability import count, logger
-from tidemill.ports import Clock, Index, ObjectStore, Put, Row
+from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Stat, Update
 from tidemill.projects import Project
 
 ACTOR = "RegisterVersion"
 NO_PROJECT = "none"  # the metric's dimension; the name in the key may be anything
 Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What a registration reads and writes."""
+
+    objects: ObjectStore
+    index: Index
+    clock: Clock
 
 
 def register_version(
@@ -27,7 +41,7 @@ def register_version(
     key: str,
     version_id: str,
     sequencer: str,
-    size: int,
+    requester: str = "",
     load_project: Callable[[str], Project],
     objects: ObjectStore,
     index: Index,
@@ -38,67 +52,96 @@ def register_version(
     Raises ConflictError when others kept winning the race for the upload's rows.
     """
     place = uploads.place_of(key)
-    if place is None:
-        return _ignore_stranger(key)
+    if place is None or (uploads.is_hidden(place.path) and not place.closes):
+        return _ignore(key, place)
+    ports = Ports(objects, index, clock)
     arrived = {
         "project": place.project,
         "upload_id": uploads.upload_id(bucket=bucket, key=key, version_id=version_id),
         "key": key,
         "version_id": version_id,
         "sequencer": sequencer,
-        "state": uploads.REGISTERED,
+        "state": uploads.MARKER if place.closes else uploads.REGISTERED,
     }
+    reading = _Reading(arrived, place, requester, ports)
 
     def attempt() -> Answer:
         stored = index.get(names.pk(place.project), names.sk_upload(arrived["upload_id"]))
-        if stored is not None and stored["state"] in uploads.SETTLED:
-            return _told_again(stored)
+        if stored is not None:
+            moves.keep(objects, stored)
+            if stored["state"] in uploads.SETTLED:
+                return _told_again(stored)
         try:
-            project = _project(place.project, load_project)
-            file = _kept(stored) or _keep(arrived, place.path, size, objects)
+            return _register(reading, stored, _project(place.project, load_project))
         except UploadGone as error:
             logger.warning(str(error))
-            return {**_ids(arrived), "identity": None, "outcome": "gone", "reason": str(error)}
+            return {**_ids(arrived), "outcome": "gone", "reason": str(error)}
         except UploadRejected as error:
-            _save(arrived, stored, index=index, clock=clock)
-            return {
-                **_ids(arrived),
-                "identity": None,
-                "outcome": "rejected",
-                "code": error.code,
-                "reason": error.reason,
-            }
-        return _propose({**arrived, "file": file.model_dump()}, stored, project, objects, index, clock)
+            _save(arrived, stored, ports)
+            rejection = {"code": error.code, "reason": error.reason, "validation_key": error.report}
+            return {**_ids(arrived), "outcome": "rejected", **rejection}
 
     return candidates.until_undisturbed(attempt)
 
 
-def _propose(
-    upload: Row, stored: Row | None, project: Project, objects: ObjectStore, index: Index, clock: Clock
-) -> Answer:
-    """Write the manifest and the row; settle the upload at once if it brings nothing new."""
-    candidate = candidates.build(upload, project=project, objects=objects, index=index)
-    if candidate.outcome != "new":
-        row = _save(upload, stored, index=index, clock=clock)
-        return _told_again(candidates.close(row, candidate, index=index, at=clock(), by=ACTOR))
-    identity = manifests.write(objects, candidate.manifest)
-    _save({**upload, "identity": identity}, stored, index=index, clock=clock)
-    return {**_ids(upload), "identity": identity, "outcome": "registered"}
+class _Reading:
+    """The upload with what is in it, read once, however often the race for its rows is lost."""
+
+    def __init__(self, arrived: Row, place: Place, requester: str, ports: Ports) -> None:
+        self.arrived, self.place, self.ports = arrived, place, ports
+        self._requester = requester
+        self._upload: Row | None = None
+
+    def upload(self, stored: Row | None, project: Project) -> Row:
+        """Raises UploadGone, UploadRejected."""
+        if self._upload is None:
+            self._upload = _arrival(self.arrived, self._requester, self.ports.objects)
+            if not self.place.closes:
+                file = _kept(stored) or take_in(self._upload, self.place.path, project, self.ports.objects)
+                self._upload["file"] = file.model_dump(mode="json")
+        return self._upload
 
 
-def _save(upload: Row, stored: Row | None, *, index: Index, clock: Clock) -> Row:
+def _register(reading: _Reading, stored: Row | None, project: Project) -> Answer:
+    """Read the upload, and let it be a batch by itself or join the one of its folder."""
+    if stored is not None and stored.get("batch_id"):
+        return _waiting(stored, project)
+    upload = reading.upload(stored, project)
+    if reading.place.folder is not None:
+        return _waiting(_join(upload, stored, reading.place, reading.ports), project)
+    return _propose(upload, stored, project, reading.ports)
+
+
+def _propose(upload: Row, stored: Row | None, project: Project, ports: Ports) -> Answer:
+    """Write the row; settle the upload at once if it brings nothing new."""
+    row = _save(upload, stored, ports)
+    batch = Batch(row, (uploads.file_of(row),))
+    candidate = candidates.build(batch, project=project, objects=ports.objects, index=ports.index)
+    if candidate.outcome == "new":
+        return {**_ids(upload), "outcome": "registered"}
+    return _told_again(
+        candidates.close(batch, candidate, objects=ports.objects, index=ports.index, at=ports.clock(), by=ACTOR)
+    )
+
+
+def _join(upload: Row, stored: Row | None, place: Place, ports: Ports) -> Row:
+    """Write the row together with its place in the batch of its folder. Raises ConflictError."""
+    project, identifier = upload["project"], upload["upload_id"]
+    seen = batches.gathering(ports.index, project, str(place.folder))
+    batch_id, joining = batches.join(project, str(place.folder), identifier, marker=place.closes, seen=seen)
+    joined = {**upload, "batch_id": batch_id, "folder": place.folder}
+    return _save(joined, stored, ports, joining, batches.member(project, batch_id, upload))
+
+
+def _save(upload: Row, stored: Row | None, ports: Ports, *more: Put | Update) -> Row:
     """The upload's row, written anew, or brought up to date after an earlier try. Raises ConflictError."""
-    if stored is not None:
-        changes: Row = {name: upload[name] for name in ("state", "file", "identity") if name in upload}
-        if any(stored.get(name) != value for name, value in changes.items()):
-            index.transact(uploads.move(stored, changes, at=clock(), by=ACTOR))
-        return {**stored, **changes}
-    at, project = clock(), upload["project"]
-    row = {**upload, "at": at.isoformat()}
-    subject, key = f"upload {upload['upload_id']}", upload["key"]
-    entry = audit.entry(project=project, action="data.registered", subject=subject, at=at, by=ACTOR, key=key)
-    index.transact([Put(names.pk(project), names.sk_upload(upload["upload_id"]), row, if_absent=True), entry])
-    return row
+    if stored is None:
+        return moves.made(ports.objects, ports.index, moves.first(upload, at=ports.clock(), by=ACTOR), *more)
+    changes = {name: value for name, value in upload.items() if stored.get(name) != value}
+    if not changes and not more:
+        return stored
+    changes["state"] = upload["state"]
+    return moves.made(ports.objects, ports.index, moves.move(stored, changes, at=ports.clock(), by=ACTOR), *more)
 
 
 def _project(name: str, load_project: Callable[[str], Project]) -> Project:
@@ -113,41 +156,48 @@ def _kept(stored: Row | None) -> File | None:
     return uploads.file_of(stored) if stored and stored.get("file") else None
 
 
-def _keep(upload: Row, path: str, size: int, objects: ObjectStore) -> File:
-    """Read the object version, check that it is CSV, and copy it to its content address."""
-    if size > read.MAX_BYTES:
-        remedy = "split the file by rows, with the header in each part"
-        raise UploadRejected("too_large", f"{size} bytes are more than {read.MAX_BYTES}; {remedy}")
-    key, version_id = upload["key"], upload["version_id"]
-    try:
-        body = objects.get(key, version_id=version_id)
-        rows, digest = read.count_rows(body), canonical.sha256(body)
-        objects.copy_new(key, names.content(digest), version_id=version_id)
-    except RecordNotFound as error:
-        raise UploadGone(
-            f"{key!r} (version {version_id}) was deleted before it was read; upload it again"
-        ) from error
-    return File(path=path, size=len(body), sha256=digest, rows=rows)
+def _arrival(arrived: Row, requester: str, objects: ObjectStore) -> Row:
+    """The upload with who made it and why, as far as its writer noted that. Raises UploadGone."""
+    stat: Stat | None = objects.head(arrived["key"], version_id=arrived["version_id"])
+    if stat is None:
+        return arrived
+    author = unquote(stat.metadata.get(names.META_AUTHOR, "")) or requester
+    reason = unquote(stat.metadata.get(names.META_REASON, ""))
+    told = {"author": author, "reason_given": reason}
+    return {**arrived, "size": stat.size, **{name: value for name, value in told.items() if value}}
+
+
+def _waiting(upload: Row, project: Project) -> Answer:
+    """The answer about an upload that is in a batch: how long to wait for the next file."""
+    marker = not upload.get("file")
+    place = {name: upload[name] for name in ("batch_id", "folder")}
+    wait = 0 if marker else project.batch.quiet_seconds
+    return {**_ids(upload), **place, "outcome": "waiting", "looks": 0, "wait_seconds": wait}
 
 
 def _told_again(upload: Row) -> Answer:
     """The answer about an upload that is settled. `same_upload`: the version with this content is its own."""
-    answer = {**_ids(upload), "identity": upload.get("identity")}
+    answer = _ids(upload)
     if upload["state"] == uploads.QUARANTINED:
-        return {**answer, "outcome": "rejected", "code": upload["code"], "reason": upload["reason"]}
+        refusal = {name: upload.get(name) for name in ("code", "reason", "validation_key")}
+        return {**answer, "outcome": "rejected", **refusal}
     if upload["state"] == uploads.SUPERSEDED:
         return {**answer, "outcome": "ignored", "reason": upload["reason"]}
     own, version = upload["state"] == uploads.ACCEPTED, upload["dataset_version"]
     return {**answer, "outcome": "unchanged", "dataset_version": version, "same_upload": own}
 
 
-def _ignore_stranger(key: str) -> Answer:
+def _ignore(key: str, place: Place | None) -> Answer:
     reason = "not incoming/<project>/<file> with a project's name (a-z, 0-9 and -, from a letter); move it there"
-    if not key.endswith("/"):  # a folder marker is nobody's upload
+    if place is not None:
+        reason = "a name that begins with _ or . is a writer's own note, not data"
+    elif not key.endswith("/"):  # a folder marker is nobody's upload
         logger.warning("object ignored", extra={"key": key, "reason": reason})
         count(names.METRIC_IGNORED, 1, project=NO_PROJECT)
-    return {"project": None, "upload_id": None, "identity": None, "outcome": "ignored", "reason": reason}
+    return {"project": None, "upload_id": None, "batch_id": None, "outcome": "ignored", "reason": reason}
 
 
 def _ids(upload: Row) -> Answer:
-    return {"project": upload["project"], "upload_id": upload["upload_id"]}
+    """An upload by itself is a batch under its own id."""
+    identifier = upload["upload_id"]
+    return {"project": upload["project"], "upload_id": identifier, "batch_id": upload.get("batch_id", identifier)}

@@ -1,26 +1,26 @@
 """An upload: one version of one object under `incoming/`, and how far it has come.
 
-Every use case of the data stage reads or moves the row `UPLOAD#<upload id>`. States: `registered` on arrival,
-then one of SETTLED, which never changes again; `failed` when Tidemill itself could not go on, and the upload may
-be tried again.
+Every use case of the data stage reads or moves the row `UPLOAD#<upload id>` (see `moves`). States: `registered`
+on arrival, then one of SETTLED, which never changes again; `failed` when Tidemill itself could not go on, and the
+upload may be tried again. A `_SUCCESS` object is a `marker`: it brings nothing, so nothing becomes of it.
 """
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from tidemill import canonical, names, projects
+from tidemill.data import moves
 from tidemill.data.manifests import File
 from tidemill.errors import RecordNotFound
-from tidemill.governance import audit
-from tidemill.ports import Index, Put, Row, Update
+from tidemill.ports import Index, ObjectStore, Put, Row
 
-REGISTERED, FAILED = "registered", "failed"
+REGISTERED, MARKER, FAILED = "registered", "marker", "failed"
 ACCEPTED, UNCHANGED, SUPERSEDED, QUARANTINED = "accepted", "unchanged", "superseded", "quarantined"
 SETTLED = frozenset({ACCEPTED, UNCHANGED, SUPERSEDED, QUARANTINED})
+SUCCESS = "_SUCCESS"
+"""The object that closes a batch, as Hadoop and Spark write it when all the files of a folder are there."""
 
 _KEY = re.compile(re.escape(names.INCOMING) + r"([^/]+)/(.*[^/])", re.DOTALL)
 _NAME: TypeAdapter[str] = TypeAdapter(projects.Name)
@@ -31,6 +31,17 @@ class Place(NamedTuple):
 
     project: str
     path: str
+
+    @property
+    def folder(self) -> str | None:
+        """The first folder of the path, whose files are one batch; None for a file that is one by itself."""
+        folder, slash, _ = self.path.partition("/")
+        return folder if slash else None
+
+    @property
+    def closes(self) -> bool:
+        """Whether the object says that the files of its folder are complete."""
+        return self.folder is not None and self.path.rpartition("/")[2] == SUCCESS
 
 
 def place_of(key: str) -> Place | None:
@@ -47,6 +58,12 @@ def place_of(key: str) -> Place | None:
     return place
 
 
+def is_hidden(path: str) -> bool:
+    """Whether a file is a writer's own note (`_metadata`, `.part-0.crc`), not data: Hadoop's convention, which
+    Spark, Hive and Athena follow."""
+    return path.rpartition("/")[2].startswith(("_", "."))
+
+
 def upload_id(*, bucket: str, key: str, version_id: str) -> str:
     """The first 20 hexadecimal digits of SHA-256 of the canonical JSON of [bucket, key, version id]."""
     return canonical.identity([bucket, key, version_id])[:20]
@@ -60,12 +77,12 @@ def is_later(sequencer: str, than: str) -> bool:
     return sequencer.upper().ljust(width, "0") > than.upper().ljust(width, "0")
 
 
-def read(index: Index, project: str, identifier: str) -> Row:
-    """The row of an upload. Raises RecordNotFound."""
+def read(objects: ObjectStore, index: Index, project: str, identifier: str) -> Row:
+    """The row of an upload, the fact of its last move written. Raises RecordNotFound."""
     row = index.get(names.pk(project), names.sk_upload(identifier))
     if row is None:
         raise RecordNotFound(f"project {project!r} has no upload {identifier!r}; RegisterVersion writes it first")
-    return row
+    return moves.keep(objects, row)
 
 
 def file_of(upload: Row) -> File:
@@ -73,28 +90,6 @@ def file_of(upload: Row) -> File:
     if not upload.get("file"):
         raise RecordNotFound(f"upload {upload['upload_id']} has no content that was kept; deliver its event again")
     return File.model_validate(upload["file"])
-
-
-def move(
-    upload: Row, changes: Mapping[str, Any], *, at: datetime, by: str, subject: str | None = None
-) -> list[Put | Update]:
-    """The changes that set attributes of an upload, its state among them, if its state is still the one in
-    `upload`, with their audit row."""
-    project = upload["project"]
-    details = {name: changes[name] for name in ("dataset_version", "code", "error") if name in changes}
-    return [
-        Update(names.pk(project), names.sk_upload(upload["upload_id"]), changes, {"state": upload["state"]}),
-        audit.entry(
-            project=project,
-            action=f"data.{changes['state']}",
-            subject=subject or f"upload {upload['upload_id']}",
-            at=at,
-            by=by,
-            upload=upload["upload_id"],
-            key=upload["key"],
-            **details,
-        ),
-    ]
 
 
 def latest(upload: Row, seen: Row | None) -> Put:

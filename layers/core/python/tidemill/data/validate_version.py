@@ -1,43 +1,39 @@
-"""Hold an upload against the rules of its project file.
+"""Hold a batch against the rules of its project file.
 
-State `ValidateVersion` of the data machine. Writes the validation report beside the candidate's manifest; it
-decides nothing that lasts: accepting and quarantining are other states' work.
+State `ValidateVersion` of the data machine. Writes the validation report; it decides nothing that lasts:
+accepting and quarantining are other states' work.
 """
 
 from dataclasses import asdict
 from typing import Any
 
 from tidemill import canonical, names
-from tidemill.data import read, rules, uploads
+from tidemill.data import batches, read, rules
 from tidemill.data.manifests import File
 from tidemill.data.rules import Fault
+from tidemill.errors import RecordNotFound
 from tidemill.ports import Index, ObjectStore
 from tidemill.projects import Project
 
 
-def validate_version(
-    *, project: Project, upload_id: str, identity: str, objects: ObjectStore, index: Index
-) -> dict[str, Any]:
+def validate_version(*, project: Project, batch_id: str, objects: ObjectStore, index: Index) -> dict[str, Any]:
     """Check the uploaded file (not the parent's files, which were checked in their turn) and report every fault.
 
     The report depends on the content and the rules only, so a second call writes the same. Raises RecordNotFound
     if RegisterVersion has not kept the upload's content.
     """
-    file = uploads.file_of(uploads.read(index, project.name, upload_id))
+    batch = batches.read(objects, index, project.name, batch_id)
+    if not batch.files:
+        raise RecordNotFound(f"{batch_id} has no content that was kept; deliver its event again")
+    file = batch.files[0]
     body = objects.get(names.content(file.sha256))
     text = read.read_text(body, project.columns)
     faults = rules.find_faults(text, project)
     report = _report(project, file, body, faults)
-    key = names.validation(project.name, identity)
+    key = names.validation(project.name, batch_id)
     objects.put(key, canonical.dumps(report), content_type="application/json")
     verdict = {name: report[name] for name in ("outcome", "code", "reason", "rows")}
-    return {
-        "project": project.name,
-        "upload_id": upload_id,
-        "identity": identity,
-        "validation_key": key,
-        **verdict,
-    }
+    return {"project": project.name, "batch_id": batch_id, "validation_key": key, **verdict}
 
 
 def _report(project: Project, file: File, body: bytes, faults: list[Fault]) -> dict[str, Any]:
@@ -51,9 +47,12 @@ def _report(project: Project, file: File, body: bytes, faults: list[Fault]) -> d
         "reason": rules.summary(faults) if faults else None,
         "faults": _with_lines(faults, body),
         "extra_columns": [name for name in present if name not in project.columns],
-        "rules": canonical.identity(
-            {name: rule.model_dump(mode="json") for name, rule in project.columns.items()}
-        ),
+        "schema": {name: rule.model_dump(mode="json") for name, rule in project.columns.items()},
+        "how": {
+            "rules": canonical.identity(
+                {name: rule.model_dump(mode="json") for name, rule in project.columns.items()}
+            )
+        },
     }
 
 

@@ -1,21 +1,25 @@
 """Accepted dataset versions: the numbered, linear history of a project's training data.
 
-AcceptVersion adds to it; training, comparison and the API read it. The row `DATASET#<n>` is written in the
-transaction that gives the number; the fact `datasets/<project>/v<n>.json` is a copy of that row and is written
-after it, at the latest before the next number is given. So no two versions ever claim one number, and S3 has no
-gap below the newest.
+AcceptVersion adds to it; training, comparison and the API read it. A version is its manifest, a canonical JSON
+document whose SHA-256 is the version's identity: `manifests/<project>/<identity>.json`, written before the number
+is given. The row `DATASET#<n>` is written in the transaction that gives it; the fact
+`datasets/<project>/v<n>.json`, the manifest under its number, after it, at the latest before the next number is
+given. So no two versions ever claim one number, and S3 has no gap below the newest.
 """
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from tidemill import canonical, names
-from tidemill.data import manifests
-from tidemill.data.manifests import Manifest
+from tidemill.data.manifests import File, Manifest
 from tidemill.errors import IndexBehind, RecordNotFound
 from tidemill.ports import Index, ObjectStore, Row
 
-_FACT = ("version", "identity", "parent", "rows", "files", "bytes", "source", "at")
+FORM = 1
+_ROW = ("version", "content", "parent", "rows", "bytes", "source", "reason", "author")
+Document = dict[str, Any]
 
 
 def head(index: Index, project: str) -> int:
@@ -38,23 +42,76 @@ def manifest(version: int, *, project: str, objects: ObjectStore, index: Index) 
     """The files of a version; none for version 0."""
     if version == 0:
         return Manifest(project=project, files=())
-    return manifests.read(objects, project, row(index, project, version)["identity"])
+    identity = row(index, project, version)["identity"]
+    return Manifest.model_validate_json(objects.get(names.manifest(project, identity)))
 
 
-def read_fact(objects: ObjectStore, project: str, version: int) -> dict[str, Any]:
-    """The fact of a version, from S3 alone. Raises RecordNotFound."""
-    fact: dict[str, Any] = json.loads(objects.get(names.dataset(project, version)))
-    return fact
+def document(
+    files: Manifest,
+    *,
+    version: int,
+    source: str,
+    reason: str,
+    author: str,
+    at: datetime,
+    how: Mapping[str, Any],
+    schema: Mapping[str, Any],
+) -> Document:
+    """The manifest of a version: `files` in order, where their contents come from (`source`: the batch; `how`:
+    what made it), why and by whom, the columns (`schema`), and where the profile of its rows is."""
+    return {
+        "form": FORM,
+        "project": files.project,
+        "version": version,
+        "parent": version - 1,
+        "content": files.content,
+        "files": [file.model_dump(mode="json") for file in files.files],
+        "rows": files.rows,
+        "bytes": files.size,
+        "schema": dict(schema),
+        "profile": names.profile(files.project, files.content),
+        "source": source,
+        "reason": reason,
+        "author": author,
+        "created": at.isoformat(),
+        "how": dict(how),
+    }
+
+
+def row_of(document: Document, identity: str) -> Row:
+    """The row of a version, as it follows from its manifest."""
+    shown = {name: document[name] for name in _ROW}
+    return {**shown, "identity": identity, "files": len(document["files"]), "at": document["created"]}
+
+
+def write_manifest(objects: ObjectStore, document: Document) -> str:
+    """Write the manifest under its identity, once; give the identity."""
+    body = canonical.dumps(document)
+    identity = canonical.sha256(body)
+    objects.put_new(names.manifest(document["project"], identity), body, content_type="application/json")
+    return identity
+
+
+def read_fact(objects: ObjectStore, project: str, version: int) -> Document:
+    """The manifest of a version, from S3 alone, with its `identity`. Raises RecordNotFound."""
+    body = objects.get(names.dataset(project, version))
+    fact: Document = json.loads(body)
+    return {**fact, "identity": canonical.sha256(body)}
+
+
+def files_of(fact: Document) -> tuple[File, ...]:
+    """The files of a version whose manifest was read."""
+    return Manifest.model_validate(fact).files
 
 
 def write_fact(version: int, *, project: str, objects: ObjectStore, index: Index) -> None:
-    """Write the fact of an accepted version from its row, if that has not been done. Raises IndexBehind if S3
-    holds another version under this number."""
+    """Write the fact of an accepted version, if that has not been done. Raises IndexBehind if S3 holds another
+    version under this number."""
     stored = row(index, project, version)
-    fact = {"project": project, **{name: stored[name] for name in _FACT}}
+    body = objects.get(names.manifest(project, stored["identity"]))
     key = names.dataset(project, version)
-    if not objects.put_new(key, canonical.dumps(fact), content_type="application/json"):
-        found = json.loads(objects.get(key))["identity"]
+    if not objects.put_new(key, body, content_type="application/json"):
+        found = canonical.sha256(objects.get(key))
         if found != stored["identity"]:
             raise IndexBehind(_behind(key, f"identity {found}, the table says {stored['identity']}"))
 
@@ -68,4 +125,4 @@ def require_free(version: int, *, project: str, objects: ObjectStore, index: Ind
 
 
 def _behind(key: str, difference: str) -> str:
-    return f"{key} is not in the table ({difference}); rebuild the table from S3 before accepting uploads"
+    return f"{key} is not in the table ({difference}); run `tidemill rebuild-index` before accepting uploads"

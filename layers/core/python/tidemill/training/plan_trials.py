@@ -7,7 +7,7 @@ of the same run id continues it: what is written stands.
 from typing import Any
 
 from tidemill import canonical, names
-from tidemill.data import manifests, versions
+from tidemill.data import versions
 from tidemill.data.read import read_dataset
 from tidemill.errors import ConflictError, OptionRefused, RunFailed
 from tidemill.governance import audit
@@ -83,8 +83,8 @@ def _open_run(project: str, run_id: str, opening: Row, options: Options, *, inde
 def _decide(
     project: Project, dataset_version: int, run_id: str, options: Options, *, objects: ObjectStore
 ) -> Plan:
-    identity = versions.read_fact(objects, project.name, dataset_version)["identity"]
-    frame = read_dataset(objects, manifests.read(objects, project.name, identity), project)
+    fact = versions.read_fact(objects, project.name, dataset_version)
+    frame = read_dataset(objects, fact, project)
     prepared = prepare.prepare(frame, project)
     seed = project.search.seed if options.seed is None else options.seed
     parts = dict(prepared.parts)
@@ -98,7 +98,7 @@ def _decide(
         project=project,
         run_id=run_id,
         dataset_version=dataset_version,
-        identity=identity,
+        identity=fact["identity"],
         seed=seed,
         metric=project.metric,
         threshold=THRESHOLD if project.task == "classification" else None,
