@@ -8,8 +8,12 @@ from infra.state_machine import StateMachine
 
 FUNCTIONS = (
     Work(
-        "plan_trials", ("core", "numeric", "ml"), memory=3008, seconds=600,
-        may=(*reads("datasets", "manifests", "objects", "runs"), *writes("runs"), *table()),
+        "prepare_data", ("core", "numeric", "arrow"), memory=3008, seconds=600,
+        may=(*reads("datasets", "objects", "runs"), *writes("runs"), *table()),
+    ),
+    Work(
+        "plan_trials", ("core", "numeric", "ml"), memory=1024, seconds=120,
+        may=(*reads("runs"), *writes("runs")),
     ),
     Work(
         "run_trial", ("core", "numeric", "ml"), memory=3008, seconds=900,

@@ -1,44 +1,27 @@
-"""State `PlanTrials` of `training`: opens the run, prepares its rows, draws its trials.
+"""State `PlanTrials` of `training`: pins what the run depends on, and draws its trials.
 
-Called first. Writes the run's row, `runs/<project>/<run id>/prepared/*.npz` and `plan.json`.
+Called after `PrepareData`. Writes `runs/<project>/<run id>/plan.json`.
 """
 
-import os
 from typing import Any
 
 from pydantic import BaseModel
 
-from tidemill import projects
 from tidemill.adapters import wiring
-from tidemill.observability import logger, now
-from tidemill.settings import settings
+from tidemill.observability import logger
 from tidemill.training.plan import Options
 from tidemill.training.plan_trials import plan_trials
-from tidemill.training.threads import limited
 
 
 class Event(BaseModel, frozen=True):
     project: str
-    dataset_version: int
     run_id: str
-    reason: str
-    trigger: str
     options: Options = Options()
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
-    with limited(os.environ):
-        return plan_trials(
-            project=projects.load(request.project),
-            dataset_version=request.dataset_version,
-            run_id=request.run_id,
-            reason=request.reason,
-            trigger=request.trigger,
-            options=request.options,
-            rehearsal=settings().rehearsal,
-            objects=wiring.objects(),
-            index=wiring.index(),
-            clock=now,
-        )
+    return plan_trials(
+        project_name=request.project, run_id=request.run_id, options=request.options, objects=wiring.objects()
+    )

@@ -18,6 +18,7 @@ from tidemill.training.evaluate_candidate import evaluate_candidate
 from tidemill.training.fit_final import fit_final
 from tidemill.training.plan import Options
 from tidemill.training.plan_trials import plan_trials
+from tidemill.training.prepare_data import prepare_data
 from tidemill.training.run_trial import run_trial
 from tidemill.training.select_best import select_best
 from tidemill.training.threads import limited
@@ -124,10 +125,13 @@ class Mill:
     def _step(self, name: str, watch: Callable[[], None], **request: Any) -> dict[str, Any]:
         objects, index = Watched(self.objects, watch), Watched(self.index, watch)
         ids = {"project": "tides", "run_id": request.pop("run_id", RUN)}
-        if name == "plan_trials":
+        if name == "prepare_data":
             asked = {"dataset_version": 1, "reason": "new dataset version", "trigger": "data", "rehearsal": False}
             asked |= {"options": Options(**request.pop("options", {})), "project": self.project, **request}
-            return plan_trials(**{**ids, **asked}, objects=objects, index=index, clock=lambda: AT)
+            return prepare_data(**{**ids, **asked}, objects=objects, index=index, clock=lambda: AT)
+        if name == "plan_trials":
+            options = Options(**request.get("options", {}))
+            return plan_trials(project_name="tides", run_id=ids["run_id"], options=options, objects=objects)
         if name == "run_trial":
             return run_trial(**ids, **request, objects=objects)
         if name == "evaluate_candidate":
@@ -137,10 +141,16 @@ class Mill:
             return close_run(**ids, **request, objects=objects, index=index, clock=lambda: AT)
         return {"select_best": select_best, "fit_final": fit_final}[name](**ids, objects=objects)
 
+    def plan(self, **request: Any) -> dict[str, Any]:
+        """The first two states: what the run depends on is pinned, its trials are drawn."""
+        self.step("prepare_data", **request)
+        drawn = {name: request[name] for name in ("run_id", "options") if name in request}
+        return self.step("plan_trials", **drawn)
+
     def walk(self, **request: Any) -> dict[str, Any]:
         """The whole way of statemachines/training.asl.json; the evaluation."""
         run_id = {"run_id": request.get("run_id", RUN)}
-        for trial in self.step("plan_trials", **request)["trials"]:
+        for trial in self.plan(**request)["trials"]:
             self.step("run_trial", trial=trial, **run_id)
         self.step("select_best", **run_id)
         self.step("fit_final", **run_id)

@@ -29,7 +29,7 @@ POINTS = {
 
 
 def train(mill: Any) -> prepare.Arrays:
-    mill.step("plan_trials")
+    mill.plan()
     return prepare.load(mill.objects.get("runs/tides/tides-v00001/prepared/train.npz"))
 
 

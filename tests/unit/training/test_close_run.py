@@ -16,7 +16,7 @@ CAUGHT = {
 
 
 def test_a_failure_has_its_name_and_its_words_from_lambdas_cause(mill: Any) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     assert mill.step("close_run", state="failed", error=CAUGHT) == {"state": "failed", "release_id": None}
     row = mill.row()
     assert (row["state"], row["error"]) == ("failed", "RunFailed")
@@ -36,7 +36,7 @@ def test_a_failure_has_its_name_and_its_words_from_lambdas_cause(mill: Any) -> N
     ],
 )
 def test_any_cause_is_told(mill: Any, error: dict[str, str] | None, words: str) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     mill.step("close_run", state="failed", error=error)
     assert mill.row()["reason"] == words
 
@@ -44,12 +44,12 @@ def test_any_cause_is_told(mill: Any, error: dict[str, str] | None, words: str) 
 def test_a_run_that_failed_before_it_was_opened_has_a_row_nonetheless(mill: Any) -> None:
     mill.step("close_run", state="failed", error=CAUGHT)
     assert (mill.row()["run_id"], mill.row()["state"]) == (mill.RUN, "failed")
-    mill.step("plan_trials")
+    mill.plan()
     assert (mill.row()["state"], mill.row()["dataset_version"]) == ("running", 1)
 
 
 def test_a_failed_run_is_reopened_by_a_rerun_and_can_pass(mill: Any) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     mill.step("close_run", state="failed", error=CAUGHT)
     mill.walk()
     assert (mill.row()["state"], mill.row()["error"]) == ("passed", None)
@@ -74,7 +74,7 @@ def test_a_verdict_stands(walked: Any, state: str) -> None:
 
 
 def test_a_verdict_needs_an_evaluation(mill: Any) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     with pytest.raises(RecordNotFound, match="evaluation"):
         mill.step("close_run", state="passed")
     assert mill.row()["state"] == "running"

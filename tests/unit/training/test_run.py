@@ -18,6 +18,7 @@ FOLDER = "runs/tides/tides-v00001/"
 def test_a_run_leaves_its_evidence_and_a_row(walked: Any) -> None:
     files = {key.removeprefix(FOLDER) for key in walked.objects.keys(FOLDER)}
     assert files == {
+        "prepared.json",
         "plan.json",
         "prepared/train.npz",
         "prepared/validation.npz",
@@ -94,6 +95,7 @@ def test_everything_that_is_stored_is_json_the_table_takes(walked: Any) -> None:
 
 
 STEPS: list[tuple[str, dict[str, Any]]] = [
+    ("prepare_data", {}),
     ("plan_trials", {}),
     ("run_trial", {"trial": 0}),
     ("run_trial", {"trial": 1}),
@@ -136,9 +138,9 @@ def test_a_run_that_has_ended_walks_through_again_unchanged(walked: Any) -> None
 
 
 def test_a_new_deployment_does_not_change_a_run_under_way(mill: Any, new_mill: Any) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     mill.project = new_mill(features=["level"], search={"trials": 5}).project
-    assert mill.step("plan_trials")["trials"] == [0, 1]
+    assert mill.plan()["trials"] == [0, 1]
     mill.step("run_trial", trial=0)
     mill.step("select_best")
     mill.step("fit_final")
@@ -156,15 +158,15 @@ def test_parts_of_two_splits_never_come_together(mill: Any, new_mill: Any) -> No
             raise mill.Killed
 
     with pytest.raises(mill.Killed):
-        mill.step("plan_trials", announce)
+        mill.step("prepare_data", announce)
     mill.project = new_mill(split={"holdout": 0.4}).project
     with pytest.raises(RunFailed, match="new id"):
-        mill.step("plan_trials")
+        mill.plan()
     assert not mill.objects.exists(f"{FOLDER}plan.json")
 
 
 def test_prepared_rows_that_were_changed_are_refused(mill: Any) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     mill.objects.put(f"{FOLDER}prepared/train.npz", b"other rows")
     with pytest.raises(ArtifactCorrupt, match="prepared/train"):
         mill.step("run_trial", trial=0)
@@ -174,7 +176,7 @@ def test_prepared_rows_that_were_changed_are_refused(mill: Any) -> None:
 def test_a_trial_that_cannot_be_fitted_is_recorded_and_the_run_goes_on(
     mill: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     fit = run_trial.pipeline.fit
 
     def unfit(algorithm: str, *args: Any, **kwargs: Any) -> Any:
@@ -191,7 +193,7 @@ def test_a_trial_that_cannot_be_fitted_is_recorded_and_the_run_goes_on(
 
 
 def test_a_crash_is_recorded_once_and_does_not_take_a_result_away(mill: Any) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     ids = {"project": "tides", "run_id": mill.RUN, "objects": mill.objects}
     lost = run_trial.record_failure(**ids, trial=0, reason="Sandbox.Timedout: 900 s")
     assert lost == {"trial": 0, "state": "failed", "value": None}
@@ -201,14 +203,14 @@ def test_a_crash_is_recorded_once_and_does_not_take_a_result_away(mill: Any) -> 
 
 
 def test_a_trial_that_does_not_exist_is_refused(mill: Any) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     with pytest.raises(RecordNotFound, match="no trial 9"):
         mill.step("run_trial", trial=9)
 
 
 def test_of_equal_trials_the_first_is_selected_and_a_lost_one_counts_as_failed(new_mill: Any) -> None:
     mill = new_mill(search={"trials": 4})
-    mill.step("plan_trials")
+    mill.plan()
     for trial, value in ((1, 0.5), (2, 0.25), (3, 0.25)):
         fact = {"trial": trial, "state": "complete", "value": value, "algorithm": "linear", "parameters": {}}
         mill.objects.put_new(f"{FOLDER}trials/{trial:04d}.json", canonical.dumps(fact))
@@ -217,7 +219,7 @@ def test_of_equal_trials_the_first_is_selected_and_a_lost_one_counts_as_failed(n
 
 
 def test_a_run_without_a_completed_trial_fails_with_the_reasons(mill: Any) -> None:
-    mill.step("plan_trials")
+    mill.plan()
     run_trial.record_failure(
         project="tides", run_id=mill.RUN, trial=0, reason="Runtime.ExitError: out of memory", objects=mill.objects
     )
@@ -227,11 +229,11 @@ def test_a_run_without_a_completed_trial_fails_with_the_reasons(mill: Any) -> No
 
 def test_a_run_id_belongs_to_one_dataset_version(walked: Any) -> None:
     with pytest.raises(ConflictError, match="another id"):
-        walked.step("plan_trials", dataset_version=2)
+        walked.step("prepare_data", dataset_version=2)
 
 
 def test_another_seed_is_another_run_on_the_same_held_out_rows(walked: Any) -> None:
-    walked.step("plan_trials", run_id="tides-v00001-manual-1", options={"seed": 99})
+    walked.plan(run_id="tides-v00001-manual-1", options={"seed": 99})
     one, other = walked.file("plan.json"), walked.file("plan.json", "tides-v00001-manual-1")
     assert (one["seed"], other["seed"]) == (7, 99)
     assert one["sha256"] == other["sha256"]
@@ -241,7 +243,7 @@ def test_another_seed_is_another_run_on_the_same_held_out_rows(walked: Any) -> N
 @pytest.mark.parametrize("options", [{"shuffle_labels": True}, {"waive_gates": "to show it"}])
 def test_options_that_spoil_a_model_are_refused_outside_a_rehearsal(mill: Any, options: dict[str, Any]) -> None:
     with pytest.raises(OptionRefused, match=next(iter(options))):
-        mill.step("plan_trials", options=options)
+        mill.step("prepare_data", options=options)
     assert not list(mill.objects.keys(FOLDER)), "nothing was prepared"
     mill.step("close_run", state="failed", error={"Error": "OptionRefused", "Cause": "no rehearsal"})
     assert (mill.row()["state"], mill.row()["error"]) == ("failed", "OptionRefused")
@@ -320,7 +322,7 @@ def test_a_champion_that_needs_a_dropped_feature_is_a_refusal_with_the_reason(wa
 
 
 def test_a_candidate_whose_file_was_changed_is_not_loaded(mill: Any) -> None:
-    for name, request in STEPS[:5]:
+    for name, request in STEPS[:6]:
         mill.step(name, **request)
     mill.objects.put(f"{FOLDER}final/model.onnx", b"tampered")
     with pytest.raises(ArtifactCorrupt, match=r"final/model\.onnx"):
@@ -329,7 +331,7 @@ def test_a_candidate_whose_file_was_changed_is_not_loaded(mill: Any) -> None:
 
 def test_an_onnx_form_that_answers_otherwise_is_refused_by_parity(new_mill: Any) -> None:
     mill, other = new_mill(), new_mill(new_mill.rows(300, seed=5))
-    for name, request in STEPS[:5]:
+    for name, request in STEPS[:6]:
         mill.step(name, **request)
         other.step(name, **request)
     foreign = other.objects.get(f"{FOLDER}final/model.onnx")

@@ -86,6 +86,7 @@ def row() -> dict[str, Any]:
 
 
 def test_a_run_goes_through_to_its_verdict(cloud: Any) -> None:
+    assert call("prepare_data", INPUT)["rows"].keys() == {"train", "validation", "holdout"}
     assert call("plan_trials", INPUT) == {"trials": [0, 1], "concurrency": 2}
     assert row()["state"] == "running"
     done = [call("run_trial", {**RUN, "trial": trial}) for trial in (0, 1)]
@@ -102,6 +103,7 @@ def test_a_run_goes_through_to_its_verdict(cloud: Any) -> None:
 
 
 def test_a_lost_trial_is_recorded_by_the_same_function(cloud: Any) -> None:
+    call("prepare_data", INPUT)
     call("plan_trials", INPUT)
     lost = call("run_trial", {**RUN, "trial": 1, "error": {"Error": "Runtime.ExitError", "Cause": "killed"}})
     assert lost == {"trial": 1, "state": "failed", "value": None}
@@ -116,16 +118,17 @@ def test_a_failure_closes_the_run_even_if_it_was_never_opened(cloud: Any) -> Non
 def test_rehearsal_is_what_the_deployment_says(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {**INPUT, "options": {"waive_gates": "to show it"}}
     with pytest.raises(OptionRefused):
-        call("plan_trials", asked)
+        call("prepare_data", asked)
     monkeypatch.setenv(names.ENV_REHEARSAL, "true")
     settings.cache_clear()
+    call("prepare_data", asked)
     assert call("plan_trials", asked)["trials"] == [0, 1]
 
 
 @pytest.mark.parametrize("options", [{"shuffle": True}, {"seed": -1}, {"waive_gates": ""}])
 def test_an_option_that_does_not_exist_or_says_nothing_is_refused(cloud: Any, options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="options"):
-        call("plan_trials", {**INPUT, "options": options})
+        call("prepare_data", {**INPUT, "options": options})
 
 
 @pytest.mark.parametrize("function", ["select_best", "close_run"])

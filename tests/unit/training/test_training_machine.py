@@ -17,6 +17,7 @@ from tidemill.training.run_trial import record_failure
 FUNCTION = "arn:aws:lambda:eu-central-1:000000000000:function:"
 RELEASE = "arn:aws:states:eu-central-1:000000000000:stateMachine:release"
 STEPS = {
+    "PrepareData": "prepare_data",
     "PlanTrials": "plan_trials",
     "RunTrial": "run_trial",
     "SelectBest": "select_best",
@@ -24,7 +25,9 @@ STEPS = {
     "EvaluateCandidate": "evaluate_candidate",
     "CloseRun": "close_run",
 }
-WHOLE = ["PlanTrials", "RunTrial", "RunTrial", "SelectBest", "FitFinal", "EvaluateCandidate", "CloseRun"]
+WHOLE = [
+    "PrepareData", "PlanTrials", "RunTrial", "RunTrial", "SelectBest", "FitFinal", "EvaluateCandidate", "CloseRun",
+]  # fmt: skip
 
 
 class Machine:
@@ -161,7 +164,9 @@ def test_no_completed_trial_fails_the_run_with_the_reason(machine: Machine) -> N
     assert "none of 2 trials completed" in machine.mill.row()["reason"]
 
 
-@pytest.mark.parametrize("state", ["PlanTrials", "SelectBest", "FitFinal", "EvaluateCandidate", "CloseRun"])
+@pytest.mark.parametrize(
+    "state", ["PrepareData", "PlanTrials", "SelectBest", "FitFinal", "EvaluateCandidate", "CloseRun"]
+)
 def test_a_fault_closes_the_run_and_a_new_execution_ends_it(machine: Machine, state: str) -> None:
     machine.broken[state] = lambda payload: (
         None if payload.get("state") == "failed" else PermissionError("not allowed to read it")
@@ -186,7 +191,7 @@ def test_a_release_that_cannot_be_started_fails_the_run(machine: Machine) -> Non
 
 def test_the_fault_is_told_even_if_the_run_cannot_be_closed(machine: Machine) -> None:
     machine.broken = {
-        "PlanTrials": lambda payload: PermissionError("first"),
+        "PrepareData": lambda payload: PermissionError("first"),
         "CloseRun": lambda payload: PermissionError("second"),
     }
     ended = machine.run()
@@ -218,7 +223,7 @@ def test_every_task_has_a_timeout_named_retries_and_catches_everything() -> None
     document = definitions.load("training").document()
     assert document["QueryLanguage"] == "JSONata"
     tasks = {name: state for name, state in definitions.states(document) if state["Type"] == "Task"}
-    assert len(tasks) == 9
+    assert len(tasks) == 10
     for name, state in tasks.items():
         assert state["TimeoutSeconds"] > 0, name
         retried = [error for retry in state["Retry"] for error in retry["ErrorEquals"]]

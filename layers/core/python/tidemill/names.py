@@ -47,14 +47,16 @@ def content(sha256: str) -> str:
     return f"objects/sha256/{sha256[:2]}/{sha256}"
 
 
-def upload(project: str, upload_id: str) -> str:
-    """Folder of an upload: its moves `0001.json`, …, what was read in it: `reading.json`, `sketch.json`."""
-    return f"uploads/{project}/{upload_id}/"
+def upload(project: str, upload_id: str = "") -> str:
+    """Folder of an upload (without an id, of all of them): its moves `0001.json`, …, and what was read in it:
+    `reading.json`, `sketch.json`."""
+    return f"uploads/{project}/" + (f"{upload_id}/" if upload_id else "")
 
 
-def batch(project: str, batch_id: str) -> str:
-    """Folder of a batch of several files: its moves `0001.json`, …, and its `members.json`."""
-    return f"batches/{project}/{batch_id}/"
+def batch(project: str, batch_id: str = "") -> str:
+    """Folder of a batch of several files (without an id, of all of them): its moves `0001.json`, … and its
+    `members.json`."""
+    return f"batches/{project}/" + (f"{batch_id}/" if batch_id else "")
 
 
 def validation(project: str, batch_id: str) -> str:

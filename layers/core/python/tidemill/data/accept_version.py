@@ -12,9 +12,8 @@ from typing import Any
 from tidemill import names
 from tidemill.data import batches, candidates, moves, uploads, versions
 from tidemill.data.batches import Batch
-from tidemill.data.candidates import Candidate
 from tidemill.errors import UploadRejected
-from tidemill.ports import Clock, Index, ObjectStore, Put, Update
+from tidemill.ports import Clock, Index, ObjectStore, Put
 from tidemill.projects import Project
 
 ACTOR = "AcceptVersion"
@@ -66,8 +65,11 @@ def _settle(batch: Batch, project: Project, objects: ObjectStore, index: Index, 
     )
     identity = versions.write_manifest(objects, document)
     accepted = {"state": uploads.ACCEPTED, "dataset_version": number, "ended_at": at.isoformat()}
-    moved = moves.move(batch.row, accepted, at=at, by=ACTOR, about=f"dataset v{number:05d}")
-    return moves.made(objects, index, moved, *_changes(batch, candidate, document, identity))
+    noted = uploads.NOT_NOTED
+    if batch.alone:
+        noted = uploads.latest(batch.row, candidate.seen.get(batch.files[0].path))
+    moved = moves.move(batch.row, {**accepted, **noted.mark}, at=at, by=ACTOR, about=f"dataset v{number:05d}")
+    return moves.made(objects, index, moved, *_changes(document, identity), *noted.changes)
 
 
 def _validation(objects: ObjectStore, project: str, batch_id: str) -> dict[str, Any]:
@@ -86,18 +88,14 @@ def _require_history(number: int, project: str, objects: ObjectStore, index: Ind
     versions.require_free(number, project=project, objects=objects, index=index)
 
 
-def _changes(batch: Batch, candidate: Candidate, document: dict[str, Any], identity: str) -> list[Put | Update]:
-    head, number = candidate.head, document["version"]
-    pk = names.pk(document["project"])
-    row = versions.row_of(document, identity)
-    changes: list[Put | Update] = [
-        Put(pk, names.COUNTER_DATASETS, {"value": number, "epoch": number}, if_epoch=head),
-        Put(pk, names.sk_dataset(number), row, if_absent=True),
+def _changes(document: dict[str, Any], identity: str) -> list[Put]:
+    """The version's rows, and the counter, if it still ends before this number."""
+    pk, number = names.pk(document["project"]), document["version"]
+    return [
+        Put(pk, names.COUNTER_DATASETS, versions.counter(number), if_epoch=number - 1),
+        Put(pk, names.sk_dataset(number), versions.row_of(document, identity), if_absent=True),
         Put(pk, names.sk_content(document["content"]), {"dataset_version": number}, if_absent=True),
     ]
-    if batch.alone:
-        changes.append(uploads.latest(batch.row, candidate.seen.get(batch.files[0].path)))
-    return changes
 
 
 def _settled(batch: Batch, objects: ObjectStore, index: Index, clock: Clock) -> Answer:

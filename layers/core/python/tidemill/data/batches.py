@@ -79,37 +79,49 @@ def write_members(objects: ObjectStore, project: str, batch_id: str, files: Sequ
 
 def gathering(index: Index, project: str, folder: str) -> Row | None:
     """What is being gathered in a folder: `folder`, `epoch` (the generation), `batch_id`, `state`, `latest` (the
-    upload that came last), `complete` (whether a `_SUCCESS` came); None before the first file."""
+    upload that came last), `members` (how many came), `complete` (whether a `_SUCCESS` did); None before the
+    first file."""
     return index.get(names.pk(project), names.sk_gathering(folder))
 
 
-def join(
-    project: str, folder: str, identifier: str, *, marker: bool, seen: Row | None
-) -> tuple[str, Put | Update]:
-    """The id of the batch that an upload to `folder` belongs to, and the change that lets it in: it opens a batch
-    if none is open. `seen` is the gathering as it was read."""
+def join(upload: Row, folder: str, *, marker: bool, seen: Row | None) -> tuple[Row, Put | Update]:
+    """The upload with its place in the batch that is open in `folder`, and the change that lets it in: it opens a
+    batch if none is open. `seen` is the gathering as it was read."""
+    project, latest = upload["project"], upload["upload_id"]
     pk, sk = names.pk(project), names.sk_gathering(folder)
+    change: Put | Update
     if seen is not None and seen["state"] == OPEN:
-        changes = {"latest": identifier, "complete": marker or seen["complete"]}
-        condition = {"state": OPEN, "epoch": seen["epoch"], "latest": seen["latest"]}
-        return seen["batch_id"], Update(pk, sk, changes, condition)
-    generation = (seen["epoch"] if seen else 0) + 1
+        generation, place = seen["epoch"], seen["members"] + 1
+        changes = {"latest": latest, "complete": marker or seen["complete"], "members": place}
+        change = Update(pk, sk, changes, {"state": OPEN, "epoch": generation, "latest": seen["latest"]})
+    else:
+        generation, place = (seen["epoch"] if seen else 0) + 1, 1
+        row = gathering_row(project, folder, generation, latest=latest, complete=marker, members=place)
+        change = Put(pk, sk, row, if_epoch=generation - 1)
     batch_id = batch_id_of(project=project, folder=folder, generation=generation)
-    row = {
+    joined = {"batch_id": batch_id, "folder": folder, "generation": generation, "place": place}
+    return {**upload, **joined}, change
+
+
+def gathering_row(
+    project: str, folder: str, generation: int, *, latest: str, complete: bool, members: int, state: str = OPEN
+) -> Row:
+    """See `gathering`."""
+    return {
         "folder": folder,
         "epoch": generation,
-        "batch_id": batch_id,
-        "state": OPEN,
-        "latest": identifier,
-        "complete": marker,
+        "batch_id": batch_id_of(project=project, folder=folder, generation=generation),
+        "state": state,
+        "latest": latest,
+        "complete": complete,
+        "members": members,
     }
-    return batch_id, Put(pk, sk, row, if_epoch=generation - 1)
 
 
-def member(project: str, batch_id: str, upload: Row) -> Put:
+def member(upload: Row) -> Put:
     """The row by which a batch knows its uploads."""
-    row = {"batch_id": batch_id, "upload_id": upload["upload_id"], "key": upload["key"]}
-    return Put(names.pk(project), names.sk_member(batch_id, upload["upload_id"]), row)
+    row = {name: upload[name] for name in ("batch_id", "upload_id", "key")}
+    return Put(names.pk(upload["project"]), names.sk_member(upload["batch_id"], upload["upload_id"]), row)
 
 
 def settle_members(batch: Batch, *, objects: ObjectStore, index: Index, at: datetime, by: str) -> None:
@@ -155,9 +167,10 @@ def _settle_member(
         seen = index.get(names.pk(project), names.sk_file(file.path))
         newest = seen is None or uploads.is_later(upload["sequencer"], than=seen["sequencer"])
         taken = changes["state"] in (uploads.ACCEPTED, uploads.UNCHANGED)
-        more = [uploads.latest(upload, seen)] if taken and newest else []
+        noted = uploads.latest(upload, seen) if taken and newest else uploads.NOT_NOTED
         try:
-            moves.made(objects, index, moves.move(upload, changes, at=at, by=by), *more)
+            moved = moves.move(upload, {**changes, **noted.mark}, at=at, by=by)
+            moves.made(objects, index, moved, *noted.changes)
             return
         except ConflictError:
             if attempt == _ATTEMPTS - 1:

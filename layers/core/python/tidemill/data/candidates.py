@@ -15,7 +15,7 @@ from tidemill.data import moves, uploads, versions
 from tidemill.data.batches import Batch
 from tidemill.data.manifests import File, Manifest
 from tidemill.errors import ConflictError
-from tidemill.ports import Index, ObjectStore, Put, Row
+from tidemill.ports import Index, ObjectStore, Row
 from tidemill.projects import Project
 
 ATTEMPTS = 10
@@ -100,7 +100,7 @@ def close(batch: Batch, candidate: Candidate, *, objects: ObjectStore, index: In
     """Settle a batch that makes no new version; give its row as it is then. An unchanged upload is noted as the
     latest of its file, else an earlier one that comes after it would be taken for news. Raises ConflictError."""
     changes: Row = {"ended_at": at.isoformat()}
-    more: list[Put] = []
+    noted = uploads.NOT_NOTED
     if candidate.outcome == "superseded":
         newer = candidate.seen.get(batch.files[0].path, {}).get("upload_id", "of a later batch")
         what = "the same file" if batch.alone else "the same files"
@@ -108,8 +108,9 @@ def close(batch: Batch, candidate: Candidate, *, objects: ObjectStore, index: In
     else:
         changes |= {"state": uploads.UNCHANGED, "dataset_version": candidate.equal}
         if batch.alone:
-            more = [uploads.latest(batch.row, candidate.seen.get(batch.files[0].path))]
-    return moves.made(objects, index, moves.move(batch.row, changes, at=at, by=by), *more)
+            noted = uploads.latest(batch.row, candidate.seen.get(batch.files[0].path))
+    moved = moves.move(batch.row, {**changes, **noted.mark}, at=at, by=by)
+    return moves.made(objects, index, moved, *noted.changes)
 
 
 def until_undisturbed(attempt: Callable[[], T]) -> T:

@@ -126,11 +126,9 @@ def _propose(upload: Row, stored: Row | None, project: Project, ports: Ports) ->
 
 def _join(upload: Row, stored: Row | None, place: Place, ports: Ports) -> Row:
     """Write the row together with its place in the batch of its folder. Raises ConflictError."""
-    project, identifier = upload["project"], upload["upload_id"]
-    seen = batches.gathering(ports.index, project, str(place.folder))
-    batch_id, joining = batches.join(project, str(place.folder), identifier, marker=place.closes, seen=seen)
-    joined = {**upload, "batch_id": batch_id, "folder": place.folder}
-    return _save(joined, stored, ports, joining, batches.member(project, batch_id, upload))
+    seen = batches.gathering(ports.index, upload["project"], str(place.folder))
+    joined, joining = batches.join(upload, str(place.folder), marker=place.closes, seen=seen)
+    return _save(joined, stored, ports, joining, batches.member(joined))
 
 
 def _save(upload: Row, stored: Row | None, ports: Ports, *more: Put | Update) -> Row:

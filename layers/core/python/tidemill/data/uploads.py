@@ -6,6 +6,7 @@ upload may be tried again. A `_SUCCESS` object is a `marker`: it brings nothing,
 """
 
 import re
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -92,14 +93,30 @@ def file_of(upload: Row) -> File:
     return File.model_validate(upload["file"])
 
 
-def latest(upload: Row, seen: Row | None) -> Put:
-    """The change that notes the upload as the latest one of its file, unless another was noted since `seen`."""
-    path = upload["file"]["path"]
-    epoch = seen["epoch"] if seen else 0
-    row = {
-        "path": path,
+@dataclass(frozen=True)
+class Noted:
+    """An upload that is noted as the latest one of its file: what its own row says of that, and the change."""
+
+    mark: Row
+    changes: tuple[Put, ...]
+
+
+NOT_NOTED = Noted({}, ())
+
+
+def latest(upload: Row, seen: Row | None) -> Noted:
+    """Note the upload as the latest one of its file, unless another was noted since `seen`."""
+    epoch = (seen["epoch"] if seen else 0) + 1
+    row = file_row({**upload, "file_epoch": epoch})
+    change = Put(names.pk(upload["project"]), names.sk_file(row["path"]), row, if_epoch=epoch - 1)
+    return Noted({"file_epoch": epoch}, (change,))
+
+
+def file_row(upload: Row) -> Row:
+    """The row `FILE#<path>` that a noted upload left."""
+    return {
+        "path": upload["file"]["path"],
         "sequencer": upload["sequencer"],
         "upload_id": upload["upload_id"],
-        "epoch": epoch + 1,
+        "epoch": upload["file_epoch"],
     }
-    return Put(names.pk(upload["project"]), names.sk_file(path), row, if_epoch=epoch)

@@ -78,6 +78,11 @@ def document(
     }
 
 
+def counter(number: int) -> Row:
+    """The counter of dataset versions, once it has given `number`."""
+    return {"value": number, "epoch": number}
+
+
 def row_of(document: Document, identity: str) -> Row:
     """The row of a version, as it follows from its manifest."""
     shown = {name: document[name] for name in _ROW}
@@ -97,6 +102,12 @@ def read_fact(objects: ObjectStore, project: str, version: int) -> Document:
     body = objects.get(names.dataset(project, version))
     fact: Document = json.loads(body)
     return {**fact, "identity": canonical.sha256(body)}
+
+
+def numbers(objects: ObjectStore, project: str) -> list[int]:
+    """The numbers of all versions that are in S3, ascending."""
+    stems = (key.rpartition("/")[2].removesuffix(".json") for key in objects.keys(f"datasets/{project}/"))
+    return sorted(int(stem.removeprefix("v")) for stem in stems if stem.removeprefix("v").isdigit())
 
 
 def files_of(fact: Document) -> tuple[File, ...]:

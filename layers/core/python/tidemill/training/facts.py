@@ -21,7 +21,11 @@ def plan_key(project: str, run_id: str) -> str:
     return names.run(project, run_id) + "plan.json"
 
 
-def prepared_key(project: str, run_id: str, part: str) -> str:
+def prepared_key(project: str, run_id: str) -> str:
+    return names.run(project, run_id) + "prepared.json"
+
+
+def part_key(project: str, run_id: str, part: str) -> str:
     return f"{names.run(project, run_id)}prepared/{part}.npz"
 
 

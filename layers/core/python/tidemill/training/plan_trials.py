@@ -1,122 +1,44 @@
-"""PlanTrials: open a run, pin everything it depends on, and say what is to be tried.
+"""PlanTrials: pin everything that a run depends on, and say what is to be tried.
 
-Writes the run's row, `prepared/{train,validation,holdout}.npz` and, when those are there, `plan.json`. A rerun
-of the same run id continues it: what is written stands.
+After PrepareData. Writes `plan.json`. A rerun of the same run id continues it: what is written stands.
 """
 
 from typing import Any
 
-from tidemill import canonical, names
-from tidemill.data import versions
-from tidemill.data.read import read_dataset
-from tidemill.errors import ConflictError, OptionRefused, RunFailed
-from tidemill.governance import audit
-from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
+from tidemill.ports import ObjectStore
 from tidemill.projects import Project
-from tidemill.training import facts, prepare, provenance, search
+from tidemill.training import facts, provenance, search
 from tidemill.training.plan import Options, Plan, read_plan
 
 THRESHOLD = 0.5
+PREPARED = ("dataset_version", "identity", "rows", "dropped", "cuts", "sha256")
 
 
-def plan_trials(
-    *,
-    project: Project,
-    dataset_version: int,
-    run_id: str,
-    reason: str,
-    trigger: str,
-    options: Options,
-    rehearsal: bool,
-    objects: ObjectStore,
-    index: Index,
-    clock: Clock,
-) -> dict[str, Any]:
-    """The numbers of the trials and how many may run at once.
-
-    Raises OptionRefused (an option that spoils a model, outside a rehearsal), RecordNotFound (no such dataset
-    version), RunFailed (its rows cannot be learnt from), ConflictError (the run id is another version's).
-    """
-    opening = {
-        "dataset_version": dataset_version,
-        "reason": reason,
-        "trigger": trigger,
-        "trials": project.search.trials,
-    }
-    _open_run(project.name, run_id, opening, options, index=index, clock=clock)
-    if options.rehearsal and not rehearsal:
-        raise OptionRefused(
-            f"options {options.rehearsal} make a bad model on purpose, for rehearsals; this stage permits none"
-        )
-    if not objects.exists(facts.plan_key(project.name, run_id)):
-        plan = _decide(project, dataset_version, run_id, options, objects=objects)
-        facts.keep(objects, facts.plan_key(project.name, run_id), plan.model_dump(mode="json"))
-    plan = read_plan(objects, project.name, run_id)
+def plan_trials(*, project_name: str, run_id: str, options: Options, objects: ObjectStore) -> dict[str, Any]:
+    """The numbers of the trials and how many may run at once. Raises RecordNotFound if the run's rows were not
+    prepared."""
+    key = facts.plan_key(project_name, run_id)
+    if not objects.exists(key):
+        prepared = facts.read(objects, facts.prepared_key(project_name, run_id))
+        facts.keep(objects, key, _decide(prepared, run_id, options).model_dump(mode="json"))
+    plan = read_plan(objects, project_name, run_id)
     return {"trials": [trial.number for trial in plan.trials], "concurrency": plan.concurrency}
 
 
-def _open_run(project: str, run_id: str, opening: Row, options: Options, *, index: Index, clock: Clock) -> None:
-    """Write the run's row, or reopen a run that failed. One that runs, or has a verdict, is left as it is."""
-    pk, sk, now = names.pk(project), names.sk_run(run_id), clock()
-    row = index.get(pk, sk)
-    given = {**opening, **options.model_dump(exclude_none=True)}
-    if row is None:
-        change: Put | Update = Put(
-            pk, sk, {"run_id": run_id, **opening, "state": "running", "at": now.isoformat()}, if_absent=True
-        )
-    elif row.get("dataset_version") not in (None, opening["dataset_version"]):
-        raise ConflictError(
-            f"run {run_id!r} is of dataset version {row['dataset_version']}, not {opening['dataset_version']};"
-            " give the new run another id"
-        )
-    elif row["state"] == "failed":
-        change = Update(
-            pk, sk, {**opening, "state": "running", "error": None, "ended_at": None}, {"state": "failed"}
-        )
-    else:
-        return
-    action = "training.started" if isinstance(change, Put) else "training.reopened"
-    entry = audit.entry(project=project, action=action, subject=f"run {run_id}", at=now, by="plan_trials", **given)
-    index.transact([change, entry])
-
-
-def _decide(
-    project: Project, dataset_version: int, run_id: str, options: Options, *, objects: ObjectStore
-) -> Plan:
-    fact = versions.read_fact(objects, project.name, dataset_version)
-    frame = read_dataset(objects, fact, project)
-    prepared = prepare.prepare(frame, project)
+def _decide(prepared: dict[str, Any], run_id: str, options: Options) -> Plan:
+    # The project file as PrepareData had it: a deployment in between changes nothing in this run.
+    project = Project.model_validate(prepared["project"])
     seed = project.search.seed if options.seed is None else options.seed
-    parts = dict(prepared.parts)
-    if options.shuffle_labels:
-        # Both parts that the final model is fitted on; a holdout with true labels then shows what it is worth.
-        parts |= {part: prepare.shuffled(parts[part], project.target, seed) for part in ("train", "validation")}
-    bodies = {part: prepare.dump(arrays) for part, arrays in parts.items()}
-    for part, body in bodies.items():
-        _keep_equal(objects, facts.prepared_key(project.name, run_id, part), body)
     return Plan(
         project=project,
         run_id=run_id,
-        dataset_version=dataset_version,
-        identity=fact["identity"],
         seed=seed,
         metric=project.metric,
         threshold=THRESHOLD if project.task == "classification" else None,
         concurrency=project.search.concurrency,
         options=options,
-        rows=prepared.rows,
-        dropped=prepared.dropped,
-        cuts=prepared.cuts,
-        sha256={part: canonical.sha256(body) for part, body in bodies.items()},
         trials=search.draw(project.search, project.task, seed),
         versions=provenance.versions(),
         code=provenance.code_digest(),
+        **{name: prepared[name] for name in PREPARED},
     )
-
-
-def _keep_equal(objects: ObjectStore, key: str, body: bytes) -> None:
-    """Write a part of the rows. Parts of two different splits must not come together: a row could be in both."""
-    if facts.keep_bytes(objects, key, body) != body:
-        raise RunFailed(
-            f"{key} was prepared by other code or from another project file; start a run with a new id"
-        )

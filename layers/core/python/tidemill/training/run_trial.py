@@ -51,7 +51,7 @@ def _tried(plan: Plan, trial: Trial, objects: ObjectStore) -> dict[str, Any]:
 
 def part_of(plan: Plan, part: str, objects: ObjectStore) -> prepare.Arrays:
     """The prepared rows of a part, as the plan pinned them. Raises ArtifactCorrupt."""
-    key = facts.prepared_key(plan.project.name, plan.run_id, part)
+    key = facts.part_key(plan.project.name, plan.run_id, part)
     return prepare.load(facts.verified(objects, key, plan.sha256[part]))
 
 
