@@ -26,10 +26,18 @@ from tidemill.projects import Kind
 
 EDGE = [0.0, -0.0, 1.0, -1.0, 5e-324, -5e-324, 2.2e-308, 1e308, -1.7976931348623157e308, 2.0**53 + 2, 9.99, 1e22]
 NUMBERS = st.one_of(
-    st.none(), st.sampled_from(EDGE), st.floats(), st.integers(-(2**70), 2**70).map(float), st.integers(0, 9).map(float)
+    st.none(),
+    st.sampled_from(EDGE),
+    st.floats(),
+    st.integers(-(2**70), 2**70).map(float),
+    st.integers(0, 9).map(float),
 )
-TEXTS = st.one_of(st.none(), st.text(max_size=12), st.sampled_from(["", "ebb", "flood", "é", "潮汐", "x" * 101, "x" * 102]))
-TIMES = st.one_of(st.none(), st.integers(-(2**55), 2**55), st.integers(1_700_000_000_000_000, 1_700_000_000_000_009))
+TEXTS = st.one_of(
+    st.none(), st.text(max_size=12), st.sampled_from(["", "ebb", "flood", "é", "潮汐", "x" * 101, "x" * 102])
+)
+TIMES = st.one_of(
+    st.none(), st.integers(-(2**55), 2**55), st.integers(1_700_000_000_000_000, 1_700_000_000_000_009)
+)
 
 
 def merged(parts: list[Any], draw: Callable[[Any], int]) -> Any:
@@ -65,16 +73,6 @@ BUILDS = {
     "category": (TEXTS, build_of(CategorySketch, lambda rows: pa.array(rows, pa.string()))),
     "timestamp": (TIMES, build_of(TimestampSketch, lambda rows: pa.array(rows, pa.timestamp("us", "UTC")))),
 }
-
-
-@pytest.fixture(params=["roomy", "tight"])
-def caps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As shipped, and with room so scarce that a handful of values makes a sketch coarse."""
-    if request.param == "tight":
-        monkeypatch.setattr("tidemill.data.sketches.histogram.CAP", 5)
-        monkeypatch.setattr("tidemill.data.sketches.histogram._DENSE", 0)
-        monkeypatch.setattr("tidemill.data.sketches.categories.CAP", 4)
-        monkeypatch.setattr("tidemill.data.sketches.moments.BLOCK", 7)
 
 
 @pytest.mark.parametrize("kind", BUILDS)
@@ -113,7 +111,9 @@ def test_nor_do_they_when_room_is_scarce(kind: str, data: st.DataObject) -> None
         np.round(np.random.default_rng(3).lognormal(3, 2, size=30_000), 2),
         np.random.default_rng(4).normal(size=30_000) * (np.arange(30_000) % 2),
         np.random.default_rng(5).integers(-(10**6), 10**6, size=30_000).astype(float),
-        np.ldexp(np.random.default_rng(6).normal(size=30_000), np.random.default_rng(7).integers(-1073, 1020, 30_000)),
+        np.ldexp(
+            np.random.default_rng(6).normal(size=30_000), np.random.default_rng(7).integers(-1073, 1020, 30_000)
+        ),
         np.where(np.arange(30_000) % 3 == 0, 1 + 1e-9 * np.arange(30_000), -1000 - 1e-6 * np.arange(30_000)),
     ],
     ids=["normal", "far from zero", "prices", "zeros", "whole", "all magnitudes", "two clusters"],

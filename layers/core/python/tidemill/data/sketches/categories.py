@@ -57,8 +57,10 @@ class CategorySketch:
         self.characters += other.characters
         if other.shortest is not None and other.longest is not None:
             self._lengths(other.shortest, other.longest)
-        self._collect(other.values)
-        self._shrink(max(self.level, other.level))
+        level = max(self.level, other.level)
+        self._shrink(level)
+        self._collect(_sampled(other.values, level))
+        self._shrink(level)
 
     @property
     def exact(self) -> bool:
@@ -129,11 +131,18 @@ class CategorySketch:
         """Raise to `level`, or to the least above it at which at most CAP values are kept."""
         if level == self.level and len(self.values) <= CAP:
             return
-        names = list(self.values)
-        hashes = hash_text(pa.array(names, type=pa.string()))
-        self.level = max(level, level_for(np.sort(hashes), CAP))
-        kept = begins_with_zeros(hashes, self.level).tolist()
-        self.values = {name: self.values[name] for name, stays in zip(names, kept, strict=True) if stays}
+        self.level = max(level, level_for(np.sort(_hashes(self.values)), CAP))
+        self.values = _sampled(self.values, self.level)
+
+
+def _hashes(values: dict[str, int]) -> Array:
+    return hash_text(pa.array(list(values), type=pa.string()))
+
+
+def _sampled(values: dict[str, int], level: int) -> dict[str, int]:
+    """The values that a sketch of that level keeps."""
+    kept = begins_with_zeros(_hashes(values), level).tolist()
+    return {name: values[name] for name, stays in zip(values, kept, strict=True) if stays}
 
 
 def _sums(found: Any) -> dict[str, int]:
@@ -149,7 +158,9 @@ def _counted(values: pa.Array, *, sampled: bool) -> tuple[pa.Array, Array]:
     """Values with "" for null, and the rows of each. Where most values will not be kept (`sampled`) each row is
     left for itself: hashing a row costs less than finding its like."""
     if pa.types.is_dictionary(values.type):
-        names = pa.concat_arrays([pc.fill_null(values.dictionary, ""), pa.array([""], type=values.dictionary.type)])
+        names = pa.concat_arrays(
+            [pc.fill_null(values.dictionary, ""), pa.array([""], type=values.dictionary.type)]
+        )
         places = pc.fill_null(pc.cast(values.indices, pa.int64()), len(names) - 1).to_numpy()
         return names, np.bincount(places, minlength=len(names))
     if not is_text(values.type):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tidemill.data.sketches.categories import CategorySketch
 from tidemill.data.sketches.distinct import DistinctSketch
-from tidemill.data.sketches.hashing import hash_column, hash_rows, is_text
+from tidemill.data.sketches.hashing import BLOCK, hash_column, hash_rows, is_text
 from tidemill.data.sketches.numeric import NumericSketch
 from tidemill.data.sketches.packed import SketchInvalid
 from tidemill.data.sketches.times import TimestampSketch
@@ -47,25 +47,25 @@ class DatasetSketch:
         """Add the batch's columns that `kinds` tells the kind of; others are left out, and do not tell rows apart.
         Columns are arrays as the sketch of their kind takes them; text becomes dictionary-encoded where that saves
         work. Raises SketchInvalid if a column was of another kind before."""
-        hashes: dict[str, Array] = {}
+        prepared: dict[str, pa.Array] = {}
         for name in sorted(set(batch.schema.names) & set(kinds)):
             sketch = self._column(name, kinds[name])
-            values = _prepared(batch.column(name), sketch)
-            sketch.update(values)
-            hashes[name] = hash_column(values)
-        self.distinct.update(hash_rows(hashes, batch.num_rows))
+            prepared[name] = _prepared(batch.column(name), sketch)
+            sketch.update(prepared[name])
+        self.distinct.update(_row_hashes(prepared, batch.num_rows))
 
     def merge(self, other: "DatasetSketch") -> None:
         """Add the rows of another sketch, which is left as it is. Raises SketchInvalid if a column is of another
         kind there, before anything is added."""
-        pairs = [(self._column(name, sketch.kind), sketch) for name, sketch in other.columns.items()]
-        for mine, theirs in pairs:
-            mine.merge(theirs)  # type: ignore[arg-type]  # _column holds that they are of one kind
+        for name in self.columns.keys() & other.columns.keys():
+            self._column(name, other.columns[name].kind)
+        for name, sketch in other.columns.items():
+            self._column(name, sketch.kind).merge(sketch)  # type: ignore[arg-type]  # they are of one kind
         self.distinct.merge(other.distinct)
 
     def to_json(self) -> dict[str, Any]:
-        """`{"form": 1, "rows": …, "distinct": …, "columns": {name: …}}`; the parts as their sketches' `to_json` say.
-        The canonical JSON of it (`tidemill.canonical`) is the same to the byte for the same rows."""
+        """`{"form": 1, "rows": …, "distinct": …, "columns": {name: …}}`, the parts as their own `to_json` say. Its
+        canonical JSON (`tidemill.canonical`) is the same to the byte for the same rows."""
         columns = {name: sketch.to_json() for name, sketch in sorted(self.columns.items())}
         return {"form": FORM, "rows": self.rows, "distinct": self.distinct.to_json(), "columns": columns}
 
@@ -105,6 +105,13 @@ def _prepared(values: pa.Array, sketch: Sketch) -> pa.Array:
 def row_hashes(batch: pa.RecordBatch, names: list[str]) -> Array:
     """Hashes, uint64, [rows], of the batch's rows over those columns: what a DistinctSketch of a key takes. Rows
     that lack all of them (null) hash as 0."""
-    hashes = {name: hash_column(batch.column(name)) for name in names}
-    found = hash_rows(hashes, batch.num_rows)
-    return np.asarray(found)
+    return _row_hashes({name: batch.column(name) for name in names}, batch.num_rows)
+
+
+def _row_hashes(columns: Mapping[str, pa.Array], rows: int) -> Array:
+    blocks = [
+        hash_rows({name: hash_column(values.slice(start, BLOCK)) for name, values in columns.items()}, size)
+        for start in range(0, rows, BLOCK)
+        for size in [min(BLOCK, rows - start)]
+    ]
+    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.uint64)

@@ -26,7 +26,7 @@ class Duplication(NamedTuple):
 
 
 def level_for(hashes: Array, cap: int) -> int:
-    """The least level at which at most `cap` of the uint64 hashes, [n], ascending, begin with so many zero bits."""
+    """The least level at which at most `cap` of uint64 hashes, [n], ascending, begin with so many zero bits."""
     return 0 if hashes.size <= cap else 65 - int(hashes[cap]).bit_length()
 
 

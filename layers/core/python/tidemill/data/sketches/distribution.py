@@ -1,4 +1,4 @@
-"""What a histogram and the extreme values together know of a distribution function: profile, quantiles, resolution.
+"""What a histogram and the extreme values together know of a distribution function: points and quantiles.
 
 Called by `numeric` and `times`. A value's rows are known on both sides at each point: at the smallest and largest
 value, whose rows are counted, and at the corners of the bins between.
@@ -70,8 +70,8 @@ class Distribution:
 
     def coarse(self, limit: int | None) -> "Distribution":
         """At most `limit` of the points: at ranks spaced evenly (definition 1 of Hyndman & Fan 1996), each the
-        first point that the rank does not lie above. No more than rows/(limit - 1) plus the rows of one gap of this
-        distribution lie between two of them."""
+        first point that the rank does not lie above. No more than rows/(limit - 1) plus the rows of one gap of
+        this distribution lie between two of them."""
         if limit is None or self.points.size <= limit:
             return self
         ranks = np.maximum(np.ceil(np.linspace(0, 1, limit) * self.rows).astype(np.int64), 1)

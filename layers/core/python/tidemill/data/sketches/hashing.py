@@ -1,9 +1,9 @@
 """Stable 64-bit hashes of values and rows, whole arrays at a time.
 
-Called by `categories`, `distinct` and `dataset`. Hashes are stored in sketches: the same value has the same hash in
-every release (literal values in the tests hold that). Text is hashed word by word (8 bytes of its UTF-8, little
-endian), each word xored in and mixed by the finaliser of splitmix64 (Steele, Lea & Flood 2014, "Fast splittable
-pseudorandom number generators"; constants of Stafford's variant 13). It is no defence against values made to collide.
+Called by `categories` and `dataset`. Hashes are stored in sketches: the same value has the same hash in every
+release (literal values in the tests hold that). Text is hashed word by word (8 bytes of its UTF-8, little endian),
+each word xored in and mixed by the finaliser of splitmix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom
+number generators"; constants of Stafford's variant 13). It is no defence against values made to collide.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+BLOCK = 1 << 14
+"""Values hashed at a time, so that what is made of them on the way stays in the processor's cache."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(9)], dtype=np.uint64)
 
 
 def mix(words: Array) -> Array:
     """A bijection of uint64 words, [n], under which each bit of the input turns about half of the output's."""
-    h = words ^ (words >> 30)
+    h: Array = words ^ (words >> 30)
     h *= np.uint64(0xBF58476D1CE4E5B9)
     h ^= h >> 27
     h *= np.uint64(0x94D049BB133111EB)
@@ -31,18 +33,9 @@ def mix(words: Array) -> Array:
 
 def hash_text(values: pa.Array) -> Array:
     """Hashes, uint64, [n], of an Arrow array of text; what stands for a null is not to be used."""
-    words, starts, sizes = _words(values)
-    h = mix(sizes.view(np.uint64) + _GOLDEN)
-    h = mix(h ^ (_word_at(words, starts) & _MASKS[np.minimum(sizes, 8)]))
-    longer = np.flatnonzero(sizes > 8)
-    done = 8
-    while longer.size:
-        rest = sizes[longer] - done
-        word = _word_at(words, starts[longer] + done) & _MASKS[np.minimum(rest, 8)]
-        h[longer] = mix(h[longer] ^ word)
-        longer = longer[rest > 8]
-        done += 8
-    return h
+    if len(values) <= BLOCK:
+        return _hash_text(values)
+    return np.concatenate([_hash_text(values.slice(start, BLOCK)) for start in range(0, len(values), BLOCK)])
 
 
 def hash_words(words: Array) -> Array:
@@ -87,6 +80,21 @@ def hash_rows(columns: Mapping[str, Array], rows: int) -> Array:
 
 def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _hash_text(values: pa.Array) -> Array:
+    words, starts, sizes = _words(values)
+    h = mix(sizes.view(np.uint64) + _GOLDEN)
+    h = mix(h ^ (_word_at(words, starts) & _MASKS[np.minimum(sizes, 8)]))
+    longer = np.flatnonzero(sizes > 8)
+    done = 8
+    while longer.size:
+        rest = sizes[longer] - done
+        word = _word_at(words, starts[longer] + done) & _MASKS[np.minimum(rest, 8)]
+        h[longer] = mix(h[longer] ^ word)
+        longer = longer[rest > 8]
+        done += 8
+    return h
 
 
 def _word_at(words: Array, places: Array) -> Array:

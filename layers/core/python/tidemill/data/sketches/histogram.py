@@ -2,8 +2,8 @@
 
 Called by `numeric` and `times`. A key is an int64 in the order of the values; its magnitude is the key itself, or
 for negative keys its complement, so that both sides of zero are cut alike. At level L a bin holds the keys of one
-sign whose magnitudes agree in all but their lowest L bits. L is the least level at which the keys seen need at most
-CAP bins: it depends on the set of keys only and never falls, so neither order nor batches nor merging matter.
+sign whose magnitudes agree in all but their lowest L bits. L is the least level at which the keys seen need no more
+than CAP bins: it depends on the set of keys only and never falls, so neither order nor batches nor merging matter.
 
 Of each bin two counts are kept: all rows, and the rows *at* its corner, the key nearest to zero. Corners are round
 numbers (of floats, those with few bits: 0, 0.5, 1, 100), so that the distribution function is known on both sides
@@ -57,6 +57,12 @@ class Histogram:
             at[np.searchsorted(bins, where)] = found
         self._add(bins, counts, at)
 
+    def update_zeros(self, rows: int) -> None:
+        """Add `rows` > 0 rows of key 0. Zeros are common and far from all else: beside them the other keys would
+        not do with a small table."""
+        zero, count = np.zeros(1, dtype=np.int64), np.array([rows])
+        self._add(zero, count, count)
+
     def merge(self, other: "Histogram") -> None:
         """Add the rows of another histogram, which is left as it is."""
         level = max(self.level, other.level)
@@ -64,7 +70,7 @@ class Histogram:
         self._add(*_coarser(other.bins, other.counts, other.at, level - other.level))
 
     def corners(self) -> tuple[Array, Array, Array]:
-        """Keys, ascending, at which the rows are known: `(keys, before, through)`, rows below each and up to it."""
+        """Keys, ascending, at which rows are known: `(keys, before, through)`, the rows below each and up to it."""
         magnitude = _magnitude(self.bins)
         near = magnitude << self.level
         end = near + _low(self.level)
@@ -84,7 +90,11 @@ class Histogram:
     def to_json(self) -> dict[str, Any]:
         """`level`; `bins`: gaps between the bins (sign bit flipped, so that they ascend from 0), `counts`;
         `corners`, `at`: which bins have rows at their corners, as gaps, and how many (left out at level 0)."""
-        form = {"level": self.level, "bins": pack(gaps(self.bins.view(np.uint64) ^ _SIGN)), "counts": pack(self.counts)}
+        form = {
+            "level": self.level,
+            "bins": pack(gaps(self.bins.view(np.uint64) ^ _SIGN)),
+            "counts": pack(self.counts),
+        }
         if self.exact:
             return form
         corners = np.flatnonzero(self.at)
@@ -118,26 +128,22 @@ class Histogram:
 
 
 def _count(magnitudes: Array, negative: Array | None, level: int) -> tuple[Array, Array, int]:
-    """The bins, ascending, that keys fall into, the rows of each, and how many low bits are zero in all of them."""
+    """The bins of keys, ascending, the rows of each, and how many low bits are zero in all magnitudes."""
     every = int(np.bitwise_or.reduce(magnitudes))
     common = (every & -every).bit_length() - 1 if every else level
     shift = max(level, common)  # whole numbers and their like end in zeros: without them they are dense
     bins = magnitudes >> shift
     low, high = int(bins.min()), int(bins.max())
-    zeros = low == 0
-    if zeros:  # they are common and far from all else: their place in the table is beside the next bin's
-        low = min(int((bins - 1).view(np.uint64).min()), high)
     span = high - low + 1
     if span > _DENSE * bins.size + CAP:
         bins <<= shift - level
         return (*tally.count_distinct(bins if negative is None else bins ^ negative), common)
-    place = np.maximum(bins - low, 0)
+    place = bins - low
     if negative is not None:
         place += negative & span
     counts = np.bincount(place)
     found = np.flatnonzero(counts)
-    side = found % span
-    keys = (np.where(side == 0, 0, side + low) if zeros else side + low) << (shift - level)
+    keys = (found % span + low) << (shift - level)
     keys = np.where(found < span, keys, ~keys)
     order = np.argsort(keys)
     return keys[order], counts[found][order], common
@@ -160,7 +166,8 @@ def _needed(bins: Array) -> int:
 
 
 def _magnitude(keys: Array) -> Array:
-    return keys ^ (keys >> 63)
+    magnitudes: Array = keys ^ (keys >> 63)
+    return magnitudes
 
 
 def _low(bits: int) -> np.int64:

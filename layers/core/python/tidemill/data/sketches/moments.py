@@ -4,8 +4,8 @@ Called by `numeric`. Values are cut into slices of BITS bits, each slice a small
 shared by the block (the extraction of Rump, Ogita & Oishi 2008, "Accurate floating-point summation", SIAM J. Sci.
 Comput. 31; the slicing of products of Ozaki, Ogita, Oishi & Rump 2012, "Error-free transformations of matrix
 multiplication", Numer. Algorithms 59). Products of two slices add up in float64 without rounding, for
-2 * BITS + log2(BLOCK) <= 53, whatever the order in which a BLAS adds. The block's sums then go into Python integers
-in units of 2^-1200 and 2^-2400, so that nothing is ever rounded, overflows or underflows before the end.
+2 * BITS + log2(BLOCK) <= 53, whatever the order in which a BLAS adds. The sums of a block then go into Python
+integers in units of 2^-1200 and 2^-2400, so that nothing is ever rounded, overflows or underflows before the end.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-BLOCK = 1 << 14
+BLOCK = 1 << 13  # rows at a time: a BLAS splits longer products between threads that wait for each other
 BITS = 19
 SLICES = 4
 UNIT = 1200

@@ -11,8 +11,8 @@ Array = NDArray[Any]
 
 
 def count_distinct(keys: Array) -> tuple[Array, Array]:
-    """The distinct 64-bit integer `keys`, ascending, and how often each occurs (int64). Hashing first and sorting the
-    few that remain takes a fifth of the time of sorting all."""
+    """The distinct 64-bit integer `keys`, ascending, and how often each occurs (int64). Hashing first, then
+    sorting the few that remain, takes a fifth of the time of sorting all."""
     found = pc.value_counts(pa.array(keys))
     values, counts = found.field(0).to_numpy(), found.field(1).to_numpy()
     order = np.argsort(values)
