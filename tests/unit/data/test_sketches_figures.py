@@ -122,6 +122,7 @@ def test_quantiles_are_within_their_bin(name: str) -> None:
         exact = np.quantile(values, q, method="inverted_cdf")
         width = 0.0 if sketch.exact else max(abs(exact) * 2.0 ** (sketch.histogram.level - 52), 1e-300)
         assert abs(sketch.quantile(q) - exact) <= width
+    assert sketch.median == sketch.quantile(0.5) and NumericSketch().median is None
     with pytest.raises(ValueError, match="quantile of 0 rows"):
         NumericSketch().quantile(0.5)
 
@@ -220,7 +221,7 @@ def test_times_have_quantiles_and_text() -> None:
 
 
 def test_hashes_are_the_same_in_every_release() -> None:
-    texts = ["", "ebb", "eight by", "nine bytes", "潮汐" * 5]
+    texts = ["", "ebb", "eight by", "nine bytes", "潮汐" * 5, "潮" * 400]
     assert (
         hash_text(pa.array(["before", *texts]).slice(1)).tolist() == hash_text(pa.array(texts)).tolist() == TEXTS
     )
@@ -229,7 +230,14 @@ def test_hashes_are_the_same_in_every_release() -> None:
     assert row_hashes(batch, ["a", "b"]).tolist() == row_hashes(batch, ["b", "a"]).tolist() == KEYS
 
 
-TEXTS = [0x48218226FF3CD4BF, 0xE3F31695B6587206, 0x949221B4A998D79F, 0x128D244068E2CF07, 0xBE14C4B5273A2B87]
+TEXTS = [
+    0x48218226FF3CD4BF,
+    0xE3F31695B6587206,
+    0x949221B4A998D79F,
+    0x128D244068E2CF07,
+    0xBE14C4B5273A2B87,
+    0x687100090736A0B5,
+]
 NUMBERS = [0xE220A8397B1DCDAF, 0xE220A8397B1DCDAF, 0xD6DAB18E1392608A, 0]
 KEYS = [0xBAA78D5E96611585, 0]
 

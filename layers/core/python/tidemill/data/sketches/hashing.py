@@ -3,10 +3,11 @@
 Called by `categories` and `dataset`. Hashes are stored in sketches: the same value has the same hash in every
 release (literal values in the tests hold that). Text is hashed word by word (8 bytes of its UTF-8, little endian),
 each word xored in and mixed by the finaliser of splitmix64 (Steele, Lea & Flood 2014, "Fast splittable
-pseudorandom number generators"; constants of Stafford's variant 13). It is no defence against values made to
-collide.
+pseudorandom number generators"; constants of Stafford's variant 13); beyond LONG bytes it is the first word of the
+SHA-256. That is no defence against values made to collide.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 BLOCK = 1 << 14
 """Values hashed at a time, so that what is made of them on the way stays in the processor's cache."""
+LONG = 1024
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(9)], dtype=np.uint64)
 
@@ -70,9 +72,9 @@ def hash_column(values: pa.Array) -> Array:
 
 
 def hash_rows(columns: Mapping[str, Array], rows: int) -> Array:
-    """Hashes, uint64, [rows], of rows given the hashes of their columns: the mixed sum of these, each times an odd
-    number that its name gives (multilinear hashing, Dietzfelbinger 1996). The order of the columns does not matter,
-    and a column that is not there hashes as one of nulls."""
+    """Hashes, uint64, [rows], of rows given the hashes of their columns: their sum, each times an odd number that
+    its column's name gives (multilinear hashing: Lemire & Kaser 2014, "Strongly universal string hashing is
+    fast"), mixed. The order of columns does not matter; one that is not there hashes as one of nulls."""
     total = np.zeros(rows, dtype=np.uint64)
     for name, hashes in columns.items():
         total += hashes * (hash_text(pa.array([name])) | np.uint64(1))
@@ -87,7 +89,10 @@ def _hash_text(values: pa.Array) -> Array:
     words, starts, sizes = _words(values)
     h = mix(sizes.view(np.uint64) + _GOLDEN)
     h = mix(h ^ (_word_at(words, starts) & _MASKS[np.minimum(sizes, 8)]))
-    longer = np.flatnonzero(sizes > 8)
+    for i in np.flatnonzero(sizes > LONG):  # one at a time: word by word, one huge value would hold up all
+        value = words.view(np.uint8)[starts[i] : starts[i] + sizes[i]]
+        h[i] = int.from_bytes(hashlib.sha256(value).digest()[:8], "little")
+    longer = np.flatnonzero((sizes > 8) & (sizes <= LONG))
     done = 8
     while longer.size:
         rest = sizes[longer] - done

@@ -72,6 +72,11 @@ class NumericSketch:
         """The population standard deviation."""
         return self.moments.std(self.count) if self.count else None
 
+    @property
+    def median(self) -> float | None:
+        """The value in the middle (the lower of two)."""
+        return self.quantile(0.5) if self.count else None
+
     def distribution(self) -> Distribution:
         """All that is known of the distribution function."""
         return distribution(self.histogram, self.extremes, _floats, self.count)
