@@ -15,7 +15,7 @@ from tidemill import canonical, names
 from tidemill.data import versions
 from tidemill.errors import ConflictError, IndexBehind, RequestInvalid
 from tidemill.governance import audit
-from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
+from tidemill.ports import Clock, Index, ObjectStore, Put, Row
 
 LATEST = "latest"
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,62}")
@@ -77,11 +77,11 @@ def move_tag(
             return stored
         _require_expected(stored, expected, project)
         _require_free(stored, project, objects, index)
-        at = clock()
         moved = {**stored, "version": version, "previous": stored["version"], "epoch": stored["epoch"] + 1}
-        moved |= {"at": at.isoformat(), "by": by, "reason": reason}
+        moved |= {"at": clock().isoformat(), "by": by, "reason": reason}
         try:
-            index.transact(_changes(moved, project, at))
+            row = Put(names.pk(project), names.sk_tag(tag), moved, if_epoch=stored["epoch"])
+            index.transact([row, _entry(moved, project)])
         except ConflictError:
             continue  # somebody else moved it since; where it is now decides whether this move still holds
         _write_fact(moved, project, objects)
@@ -95,7 +95,7 @@ def history(project: str, tag: str, *, objects: ObjectStore, index: Index) -> li
     stored = read(index, project, tag)
     _write_fact(stored, project, objects)
     keys = objects.keys(names.tag_moves(project, tag))
-    moves: list[Row] = [json.loads(objects.get(key)) for key in keys]
+    moves = [_plain(json.loads(objects.get(key))) for key in keys]
     return [move for move in moves if move["epoch"] <= stored["epoch"]]
 
 
@@ -128,25 +128,29 @@ def _require_free(stored: Row, project: str, objects: ObjectStore, index: Index)
     key = names.tag(project, tag, number)
     if objects.exists(key) and read(index, project, tag)["epoch"] < number:
         raise IndexBehind(
-            f"{key} is not in the table (it ends at move {number - 1}); rebuild the table from S3 first"
+            f"{key} is not in the table (it ends at move {number - 1}); run `tidemill rebuild-index` first"
         )
 
 
-def _changes(moved: Row, project: str, at: datetime) -> list[Put | Update]:
-    tag, epoch = moved["tag"], moved["epoch"]
-    details = {name: moved[name] for name in ("version", "previous", "epoch", "reason")}
-    action = "data.tagged" if moved["version"] else "data.untagged"
-    return [
-        Put(names.pk(project), names.sk_tag(tag), moved, if_epoch=epoch - 1),
-        audit.entry(project=project, action=action, subject=f"tag {tag}", at=at, by=moved["by"], **details),
-    ]
+def _entry(moved: Row, project: str) -> Put:
+    """The audit row of a move, as it follows from the move."""
+    return audit.entry(
+        project=project,
+        action="data.tagged" if moved["version"] else "data.untagged",
+        subject=f"tag {moved['tag']}",
+        at=datetime.fromisoformat(moved["at"]),
+        by=moved["by"],
+        **{name: moved[name] for name in ("version", "previous", "epoch", "reason")},
+    )
 
 
 def _write_fact(row: Row, project: str, objects: ObjectStore) -> None:
-    """Write the tag's last move to S3 if that has not been done; who may only read can read on if it has."""
+    """Write the tag's last move to S3 with its audit record, from which the table can be made again, if that has
+    not been done; who may only read can read on if it has."""
     key = names.tag(project, row["tag"], row["epoch"])
     if row["epoch"] and not objects.exists(key):
-        fact = {"project": project, **row}
+        entry = _entry(row, project)
+        fact = {"project": project, **row, "audit": {"sk": entry.sk, **entry.row}}
         objects.put_new(key, canonical.dumps(fact), content_type="application/json")
 
 
