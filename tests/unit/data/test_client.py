@@ -149,7 +149,7 @@ def test_rows_are_read_as_the_training_reads_them(client: Client, filled: Any) -
     table = newest.to_arrow(["gates", "at"])
     assert (table.num_rows, table.column_names) == (40, ["gates", "at"])
     assert table.schema.field("at").type == pa.timestamp("us", tz="UTC")
-    with pytest.raises(RequestInvalid, match=r"no columns \['tide'\]; .* has at, level"):
+    with pytest.raises(RequestInvalid, match=r"there is no 'tide'; tides v2 has at, full, gates"):
         newest.to_pandas(["tide"])
 
 

@@ -115,7 +115,8 @@ class Dataset:
         wanted = None if columns is None else list(columns)
         unknown = [name for name in wanted or () if name not in self.schema]
         if unknown:
-            raise RequestInvalid("columns", f"no columns {unknown}; {self!r} has {', '.join(self.schema)}")
+            had = f"{self.project} v{self.version} has {', '.join(self.schema)}"
+            raise RequestInvalid("columns", f"there is no {', '.join(map(repr, unknown))}; {had}")
         return self._read(self, wanted)
 
     def to_arrow(self, columns: Iterable[str] | None = None) -> "pa.Table":
@@ -139,7 +140,7 @@ def read_by_schema(dataset: Dataset, columns: list[str] | None) -> "pd.DataFrame
         with dataset.open(file.path) as opened:
             body = opened.read()
         # The manifest is canonical JSON: its columns are in the order of the alphabet.
-        order = order or sorted(rules, key=_places(read.header(body)))
+        order = sorted(rules, key=_places(read.header(body))) if order is None else order
         frames.append(read.read_csv(body, {name: rules[name] for name in order}, source=f"file {file.path!r}"))
     return pd.concat(frames, ignore_index=True)
 
