@@ -194,6 +194,20 @@ def test_after_a_kill_reading_the_history_or_the_next_move_completes_it(new_shor
     )  # the fact was really left undone: before the look whether it exists, and before writing it
 
 
+def test_the_rows_follow_from_the_facts(new_shore: Any) -> None:
+    shore = numbered(new_shore)
+    for version, tag in ((1, "train"), (3, "prod"), (2, "train"), (0, "prod"), (1, "train")):
+        move(shore, version, tag=tag)
+    pk = names.pk("tides")
+    rows = {sk: {"pk": pk, "sk": sk, **row} for sk, row in tags.rows_of(shore.objects, "tides").items()}
+    stored = [
+        *shore.rows(names.TAGS),
+        *(row for row in shore.rows(names.AUDIT) if row["subject"].startswith("tag ")),
+    ]
+    assert rows == {row["sk"]: row for row in stored}
+    assert len(rows) == 2 + 5
+
+
 def test_a_table_that_lost_moves_is_not_moved_on(new_shore: Any) -> None:
     shore = numbered(new_shore)
     move(shore, 1)

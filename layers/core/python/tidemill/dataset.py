@@ -134,7 +134,8 @@ def read_by_schema(dataset: Dataset, columns: list[str] | None) -> "pd.DataFrame
     from tidemill.data import read
     from tidemill.projects import Column
 
-    rules = {name: Column.model_validate(rule) for name, rule in dataset.schema.items()}
+    # A column's rule may say more of it than how it is read.
+    rules = {name: Column(type=rule["type"], nullable=True) for name, rule in dataset.schema.items()}
     frames, order = [], columns
     for file in dataset.files():
         with dataset.open(file.path) as opened:

@@ -83,9 +83,9 @@ def comparison(project: str, version: int) -> str:
     return f"datasets/{project}/v{version:05d}.comparison.json"
 
 
-def tag_moves(project: str, tag: str) -> str:
-    """Folder of a tag's moves."""
-    return f"tags/{project}/{tag}/"
+def tag_moves(project: str, tag: str = "") -> str:
+    """Folder of a tag's moves; without one, of all tags."""
+    return f"tags/{project}/" + (f"{tag}/" if tag else "")
 
 
 def tag(project: str, tag: str, number: int) -> str:

@@ -99,6 +99,18 @@ def history(project: str, tag: str, *, objects: ObjectStore, index: Index) -> li
     return [move for move in moves if move["epoch"] <= stored["epoch"]]
 
 
+def rows_of(objects: ObjectStore, project: str) -> dict[str, Row]:
+    """The tags' rows and their audit rows, by sort key, as the facts in S3 have them: a table that was lost is made
+    again of them."""
+    rows: dict[str, Row] = {}
+    for key in objects.keys(names.tag_moves(project)):
+        fact = json.loads(objects.get(key))
+        entry = fact["audit"]
+        rows[entry.pop("sk")] = entry
+        rows[names.sk_tag(fact["tag"])] = _plain(fact)  # keys come in the order of the moves
+    return rows
+
+
 def _is_done(stored: Row, expected: int | EllipsisType | None) -> bool:
     """Whether a tag that points where it should need not move: nobody asked whence, it was seen there, or its
     last move is this very one, made by a caller that was killed before it heard so."""
