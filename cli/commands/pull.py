@@ -59,6 +59,9 @@ def pull(
     except OSError as error:
         place = error.filename or target
         raise Refused(f"{place}: {error.strerror or error}; what is there stays, run it again to go on") from error
+    except KeyboardInterrupt:
+        show.note().print("stopped; what is there stays, run it again to go on")
+        raise
     show.emit(_facts(dataset, done), as_json=as_json, people=lambda facts: _said(facts, done))
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cli.deployment import Deployment
 from tidemill import Client, names
+from tidemill.adapters.objects import S3Objects
 from tidemill.data import versions
 from tidemill.data.manifests import File, Manifest
 from tidemill.ports import Put
@@ -217,6 +218,25 @@ def test_pull_goes_into_a_folder_of_the_project_s_name(
     monkeypatch.chdir(tmp_path)
     assert answered(run("data", "pull", "flights@1", "--json"))["folder"] == "flights"
     assert (tmp_path / "flights" / "january.csv").exists()
+
+
+def test_a_pull_that_is_stopped_goes_on_when_it_is_run_again(
+    run: Run, flights: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = S3Objects.chunks
+
+    def stop(self: S3Objects, key: str, **part: Any) -> Any:
+        for chunk in original(self, key, **part):
+            yield chunk[:3]
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Objects, "chunks", stop)
+        said = refused(run("data", "pull", "flights", "-o", str(tmp_path), "--jobs", "1"), 130)
+    assert "run it again to go on" in said
+    assert not list(tmp_path.glob("*.csv"))
+    facts = answered(run("data", "pull", "flights", "-o", str(tmp_path), "--json"))
+    assert facts["received"] == facts["size"] - 3
 
 
 def test_pull_to_where_a_file_is(run: Run, flights: list[str], tmp_path: Path) -> None:

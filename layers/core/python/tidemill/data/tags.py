@@ -100,8 +100,8 @@ def history(project: str, tag: str, *, objects: ObjectStore, index: Index) -> li
 
 
 def rows_of(objects: ObjectStore, project: str) -> dict[str, Row]:
-    """The tags' rows and their audit rows, by sort key, as the facts in S3 have them: a table that was lost is made
-    again of them."""
+    """The tags' rows and their audit rows, by sort key, as the facts in S3 have them: of these a lost table is
+    made again."""
     rows: dict[str, Row] = {}
     for key in objects.keys(names.tag_moves(project)):
         fact = json.loads(objects.get(key))
