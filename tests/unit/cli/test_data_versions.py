@@ -236,7 +236,7 @@ def test_a_pull_that_is_stopped_goes_on_when_it_is_run_again(
     assert "run it again to go on" in said
     assert not list(tmp_path.glob("*.csv"))
     facts = answered(run("data", "pull", "flights", "-o", str(tmp_path), "--json"))
-    assert facts["received"] == facts["size"] - 3
+    assert facts["size"] - facts["received"] in (3, 6, 9)  # as many as had begun before the stop was heard
 
 
 def test_pull_to_where_a_file_is(run: Run, flights: list[str], tmp_path: Path) -> None:
