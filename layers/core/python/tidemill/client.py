@@ -52,7 +52,7 @@ class Client:
     ) -> None:
         """`stage` is what was deployed (default: $TIDEMILL_STAGE, else local), `endpoint` where its AWS is if that
         is not Amazon's, `session` a boto3.Session. `objects` and `index` take the place of the stage's bucket and
-        table. `by` is who moves tags (default: the caller's ARN), `read` how a dataset becomes a data frame."""
+        table. `by` is who moves tags (default: the caller's ARN), `read` how a dataset becomes an Arrow table."""
         self.stage = stage or os.environ.get(names.ENV_STAGE) or LOCAL
         self._endpoint = endpoint or os.environ.get(names.ENV_ENDPOINT) or None
         if self.stage == LOCAL and self._endpoint is None:

@@ -24,12 +24,12 @@ from tidemill.ports import ObjectStore, Row
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
 IN_MEMORY = 64 << 20
 """Bytes of an opened file that are kept in memory; a larger one goes to a temporary file."""
 
-Read = Callable[["Dataset", list[str] | None], "pd.DataFrame"]
+Read = Callable[["Dataset", list[str] | None], "pa.Table"]
 
 
 class Dataset:
@@ -47,7 +47,7 @@ class Dataset:
         self.reason = str(row.get("reason") or "")
         self.author = str(row.get("author") or "")
         self._objects = objects
-        self._read = read or read_by_schema
+        self._read = read
 
     def __repr__(self) -> str:
         return f"<tidemill.Dataset {self.project} v{self.version}: {self.rows:,} rows, {self.identity[:12]}>"
@@ -109,42 +109,20 @@ class Dataset:
             progress=progress,
         )
 
-    def to_pandas(self, columns: Iterable[str] | None = None) -> "pd.DataFrame":
+    def to_arrow(self, columns: Iterable[str] | None = None) -> "pa.Table":
         """All rows in the order of the files, with the columns of the schema or those asked for. Raises
-        RequestInvalid for a column that is not there."""
+        RequestInvalid for a column that is not there, ArtifactCorrupt for a file that is not the accepted one."""
         wanted = None if columns is None else list(columns)
         unknown = [name for name in wanted or () if name not in self.schema]
         if unknown:
             had = f"{self.project} v{self.version} has {', '.join(self.schema)}"
             raise RequestInvalid("columns", f"there is no {', '.join(map(repr, unknown))}; {had}")
+        if self._read is None:
+            from tidemill.dataset_rows import read_table
+
+            self._read = read_table
         return self._read(self, wanted)
 
-    def to_arrow(self, columns: Iterable[str] | None = None) -> "pa.Table":
-        """As to_pandas, an Arrow table."""
-        import pyarrow as pa
-
-        return pa.Table.from_pandas(self.to_pandas(columns), preserve_index=False)
-
-
-def read_by_schema(dataset: Dataset, columns: list[str] | None) -> "pd.DataFrame":
-    """Read a dataset's files by the rules in its own manifest: also where its project is not deployed, and after
-    the project's rules have changed. Columns are in the order of the first file, or as they are asked for."""
-    import pandas as pd
-
-    from tidemill.data import read
-    from tidemill.projects import Column
-
-    # A column's rule may say more of it than how it is read.
-    rules = {name: Column(type=rule["type"], nullable=True) for name, rule in dataset.schema.items()}
-    frames, order = [], columns
-    for file in dataset.files():
-        with dataset.open(file.path) as opened:
-            body = opened.read()
-        # The manifest is canonical JSON: its columns are in the order of the alphabet.
-        order = sorted(rules, key=_places(read.header(body))) if order is None else order
-        frames.append(read.read_csv(body, {name: rules[name] for name in order}, source=f"file {file.path!r}"))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _places(header: list[str]) -> Callable[[str], int]:
-    return lambda name: header.index(name) if name in header else len(header)
+    def to_pandas(self, columns: Iterable[str] | None = None) -> "pd.DataFrame":
+        """As to_arrow, a data frame."""
+        return self.to_arrow(columns).to_pandas()
