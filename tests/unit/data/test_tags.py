@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill import names
-from tidemill.data import tags
+from tidemill.data import rebuild_index, tags
 from tidemill.errors import ConflictError, IndexBehind, RecordNotFound, RequestInvalid
 
 
@@ -206,6 +206,20 @@ def test_the_rows_follow_from_the_facts(new_shore: Any) -> None:
     ]
     assert rows == {row["sk"]: row for row in stored}
     assert len(rows) == 2 + 5
+
+
+def test_a_lost_table_is_made_again_with_its_tags(new_shore: Any) -> None:
+    shore = numbered(new_shore)
+    for version, tag in ((1, "train"), (2, "train"), (3, "prod")):
+        move(shore, version, tag=tag)
+    before = dict(shore.index.rows)
+    assert not rebuild_index.difference(rebuild_index.rows_of(shore.objects, "tides"), shore.index, "tides")
+    shore.index.rows.clear()
+    expected = rebuild_index.rows_of(shore.objects, "tides")
+    lost = rebuild_index.difference(expected, shore.index, "tides")
+    rebuild_index.rebuild(expected, lost.missing, index=shore.index, project="tides")
+    assert shore.index.rows == before
+    assert move(shore, 3)["epoch"] == 3
 
 
 def test_a_table_that_lost_moves_is_not_moved_on(new_shore: Any) -> None:

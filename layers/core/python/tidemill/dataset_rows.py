@@ -1,5 +1,5 @@
-"""The rows of a dataset version as an Arrow table, whatever the formats of its files; each file is verified before a
-row of it is given. The client reads so unless it is told otherwise.
+"""The rows of a dataset version as an Arrow table, whatever the formats of its files; each file is verified before
+a row of it is given. The client reads so unless it is told otherwise.
 """
 
 import threading
