@@ -1,7 +1,7 @@
 """Make the data rows of the table again from S3, which holds the facts.
 
-`tidemill rebuild-index` calls it, after a table was lost or set back. Everything follows from the moves of uploads,
-batches and tags and the manifests of versions; nothing is guessed, and equal facts give equal rows.
+`tidemill rebuild-index` calls it, after a table was lost or set back. Everything follows from the moves of
+uploads, batches and tags, and from the manifests of versions; nothing is guessed, and equal facts give equal rows.
 """
 
 import json
