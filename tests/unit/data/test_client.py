@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from moto import mock_aws
+from pyarrow import parquet
 
 import tidemill
 from tidemill import Client, dataset, names
@@ -162,6 +163,18 @@ def test_columns_that_only_some_files_have_are_there_too(filled: Any) -> None:
     assert list(frame) == ["at", "level", "gates", "wind", "full", "moon"]
     assert frame["moon"].isna().sum() == 40
     assert frame["moon"].dropna().tolist() == list(range(20))
+
+
+def test_files_of_other_formats_are_read_as_well(filled: Any) -> None:
+    before = Client(objects=filled.objects, index=filled.index).dataset("tides").to_arrow()
+    more = before.slice(0, 15).set_column(1, "level", pa.array([9.5] * 15))
+    body = io.BytesIO()
+    parquet.write_table(more, body, row_group_size=4)
+    filled.walk(filled.upload("c.parquet", body.getvalue()))
+    newest = Client(objects=filled.objects, index=filled.index).dataset("tides")
+    assert newest.version == 3
+    assert newest.to_arrow().slice(40).to_pylist() == more.to_pylist()
+    assert newest.to_arrow(["level"]).slice(40).to_pylist() == [{"level": 9.5}] * 15
 
 
 def test_bytes_are_read_in_any_order_and_one_file_is_held_at_a_time(client: Client, filled: Any) -> None:
