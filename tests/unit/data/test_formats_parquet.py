@@ -204,6 +204,19 @@ def test_batches_are_bounded_by_rows_cells_and_bytes(monkeypatch: pytest.MonkeyP
     assert [block.batch.num_rows for block in read(pa.table({"a": [1] * 5, "b": [1] * 5}))] == [3, 2]
 
 
+def test_a_long_text_that_is_repeated_is_not_multiplied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0, 1, None] * 1000, pa.int32()), pa.array(["x" * 9_000, "y"]))
+    body = written(pa.table({"a": texts, "b": range(3000), "l": [["z"]] * 3000}))
+    assert len(body) < 100_000
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", 100_000)
+    blocks = read(body)
+    assert max(block.batch.column("a").nbytes for block in blocks) < 120_000
+    assert [line for block in blocks for line in block.lines.tolist()] == list(range(1, 3001))
+    whole = pa.Table.from_batches([block.batch for block in blocks])
+    assert whole.column("a").to_pylist() == texts.to_pylist()
+    assert whole.column("b").to_pylist() == list(range(3000))
+
+
 GOOD = written(pa.table({"a": range(1000), "b": [f"text {row}" for row in range(1000)]}), write_page_checksum=True)
 
 
