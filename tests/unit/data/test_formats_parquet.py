@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -242,6 +243,24 @@ def test_a_damaged_file_is_corrupt(body: bytes) -> None:
     assert code == "corrupt_file"
     assert reason.startswith("the Parquet file is damaged (")
     assert reason.endswith("); write it anew and upload it again")
+
+
+def test_no_damage_gets_past_the_reader() -> None:
+    table = pa.table(
+        {"a": range(300), "b": [f"t{row % 7}" for row in range(300)], "l": [[row] for row in range(300)]}
+    )
+    good, chance = written(table, row_group_size=100), random.Random(4)
+    seen = set()
+    for _ in range(200):
+        body = bytearray(good)
+        for _ in range(chance.choice([1, 3, 10])):
+            body[chance.randrange(4, len(good) - 4)] = chance.randrange(256)
+        try:
+            blocks = read(bytes(body))
+            seen.add("read" if all(block.raw(0) for block in blocks) else "lost")
+        except UploadRejected as rejected:
+            seen.add(rejected.code)
+    assert seen == {"read", "corrupt_file"}
 
 
 def test_an_encrypted_file_is_refused() -> None:

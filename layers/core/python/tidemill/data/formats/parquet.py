@@ -23,7 +23,7 @@ LEAST_LIMIT, LIMIT_RATIO = 16 << 30, 1000
 _CELLS = 8 << 20  # of a batch
 _BATCH_BYTES = 64 << 20  # of a batch as the footer tells them
 _BUFFERED = 64 << 20  # of all columns' pages together, still packed
-_SMALL_CHUNK = 2 << 20
+_SMALL_GROUP = 16 << 20
 _SHOWN = 80
 
 
@@ -152,18 +152,14 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
 
 
 def _repeating(metadata: pq.FileMetaData) -> list[str]:
-    """The columns of bytes or text that may repeat long values: the footer tells only what their dictionary takes.
-    They are read as a dictionary with places in it, so that `_spans` can tell before the values are multiplied."""
-    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-    found = []
-    for place in range(metadata.num_columns):
-        leaf = metadata.schema.column(place)
-        if leaf.physical_type != "BYTE_ARRAY" or leaf.path != leaf.name:  # a nested one cannot be read so
-            continue
-        chunks = [(group.column(place).total_uncompressed_size, group.num_rows) for group in groups]
-        if all(size <= max(_SMALL_CHUNK, 4 * rows) for size, rows in chunks):  # plain text: 4 bytes and its own
-            found.append(leaf.path)
-    return found
+    """The columns of bytes or text that a small file may multiply: the footer tells what their dictionary takes,
+    not what comes of it. They are read as a dictionary and places in it: `_spans` can tell before it happens.
+    (The footer's entry for each column would say more, but asking for a damaged one ends the process.)"""
+    groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
+    if any(group.total_byte_size > _SMALL_GROUP for group in groups):
+        return []  # there the texts themselves fill the pages, and a dictionary of all of them takes long
+    leaves = (metadata.schema.column(place) for place in range(metadata.num_columns))
+    return [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and leaf.path == leaf.name]
 
 
 def _spans(batch: pa.RecordBatch) -> list[tuple[int, int]]:
