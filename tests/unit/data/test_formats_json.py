@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.data.formats import json_lines, json_rows
@@ -262,6 +262,7 @@ def test_blocks_are_bounded_in_rows_and_cells(monkeypatch: pytest.MonkeyPatch) -
 VALUES = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=4)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.dictionaries(st.sampled_from("abc"), VALUES | st.lists(VALUES, max_size=2)), max_size=12),
     st.integers(1, 60),
