@@ -53,6 +53,22 @@ class Batch(_Strict):
     quiet_seconds: int = Field(60, ge=1, le=86_400)
 
 
+class Quality(_Strict):
+    """What is done about data that is not as it should be."""
+
+    tolerated: float = Field(
+        0.01, ge=0, lt=1, description="largest share of an upload's rows that may break rules and be left out"
+    )
+    personal_data: Literal["allow", "mask", "refuse"] = "refuse"
+    personal_columns: tuple[str, ...] = Field((), description="columns that may hold personal data all the same")
+    duplicates: Literal["allow", "warn", "refuse"] = "warn"
+    leakage: Literal["allow", "warn", "refuse"] = "warn"
+    on_shift: Literal["warn", "hold"] = Field(
+        "warn", description="what a shift against the parent does to training"
+    )
+    collapse: float = Field(0.1, ge=0, lt=1, description="least share of a class, relative to the parent's share")
+
+
 class Split(_Strict):
     """Shares of the rows, the latest last: [train | validation | holdout], ordered by the time column."""
 
@@ -125,7 +141,9 @@ class Project(_Strict):
     columns: Mapping[str, Column]
     features: tuple[str, ...]
     min_rows: int = Field(50, ge=10)
+    key: tuple[str, ...] = Field((), description="the columns that together name a row")
     batch: Batch = Batch()
+    quality: Quality = Quality()
     split: Split = Split()
     search: Search = Search()
     gates: Gates = Gates()
@@ -136,7 +154,7 @@ class Project(_Strict):
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "Project":
-        named = [self.target, *self.features, *self.sensitive]
+        named = [self.target, *self.features, *self.sensitive, *self.key]
         named += [column for column in (self.time, self.entity) if column]
         missing = sorted(set(named) - set(self.columns))
         if missing:

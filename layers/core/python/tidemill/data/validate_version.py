@@ -1,68 +1,86 @@
 """Hold a batch against the rules of its project file.
 
-State `ValidateVersion` of the data machine. Writes the validation report; it decides nothing that lasts:
+State `ValidateVersion` of the data machine. RegisterVersion held each file's rows against them as it read them;
+this adds what only the batch as a whole shows. Writes the validation report; it decides nothing that lasts:
 accepting and quarantining are other states' work.
 """
 
-from dataclasses import asdict
+import json
+from collections.abc import Iterable
 from typing import Any
 
 from tidemill import canonical, names
-from tidemill.data import batches, read, rules
-from tidemill.data.manifests import File
-from tidemill.data.rules import Fault
+from tidemill.data import batches, profiles, versions
+from tidemill.data.batches import Batch
+from tidemill.data.quality import batch_rules, faults
+from tidemill.data.quality.batch_rules import Verdict
+from tidemill.data.quality.faults import Fault
+from tidemill.data.take_in import reading_key
 from tidemill.errors import RecordNotFound
 from tidemill.ports import Index, ObjectStore
 from tidemill.projects import Project
 
 
 def validate_version(*, project: Project, batch_id: str, objects: ObjectStore, index: Index) -> dict[str, Any]:
-    """Check the uploaded file (not the parent's files, which were checked in their turn) and report every fault.
+    """Check the batch (not the parent's files, which were checked in their turn) and report every fault.
 
-    The report depends on the content and the rules only, so a second call writes the same. Raises RecordNotFound
-    if RegisterVersion has not kept the upload's content.
+    The report depends on the content, the parent and the rules only, so a second call writes the same. Raises
+    RecordNotFound if RegisterVersion has not kept the batch's content.
     """
     batch = batches.read(objects, index, project.name, batch_id)
     if not batch.files:
         raise RecordNotFound(f"{batch_id} has no content that was kept; deliver its event again")
-    file = batch.files[0]
-    body = objects.get(names.content(file.sha256))
-    text = read.read_text(body, project.columns)
-    faults = rules.find_faults(text, project)
-    report = _report(project, file, body, faults)
+    readings = [_reading(objects, project.name, file.upload_id) for file in batch.files]
+    sketch = profiles.merged(profiles.of_upload(objects, project.name, file.upload_id) for file in batch.files)
+    head = versions.document_of(
+        versions.head(index, project.name), project=project.name, objects=objects, index=index
+    )
+    parent = profiles.of_version(objects, project.name, head) if head else None
+    verdict = batch_rules.judge(project, sketch, parent)
+    for reading in readings:
+        for leak in reading["leaks"]:
+            verdict.add(_fault(leak), project.quality.leakage)
+    report = _report(project, batch, readings, verdict.sorted())
     key = names.validation(project.name, batch_id)
     objects.put(key, canonical.dumps(report), content_type="application/json")
-    verdict = {name: report[name] for name in ("outcome", "code", "reason", "rows")}
-    return {"project": project.name, "batch_id": batch_id, "validation_key": key, **verdict}
+    told = {name: report[name] for name in ("outcome", "code", "reason", "rows")}
+    return {"project": project.name, "batch_id": batch_id, "validation_key": key, **told}
 
 
-def _report(project: Project, file: File, body: bytes, faults: list[Fault]) -> dict[str, Any]:
-    present = read.header(body)
+def _reading(objects: ObjectStore, project: str, upload_id: str) -> dict[str, Any]:
+    reading: dict[str, Any] = json.loads(objects.get(reading_key(project, upload_id)))
+    return reading
+
+
+def _fault(told: dict[str, Any]) -> Fault:
+    return Fault(told["code"], told["column"], told["message"], told["count"])
+
+
+def _report(project: Project, batch: Batch, readings: list[dict[str, Any]], verdict: Verdict) -> dict[str, Any]:
+    rules = {name: rule.model_dump(mode="json") for name, rule in project.columns.items()}
+    first = verdict.faults[0] if verdict.faults else None
     return {
         "project": project.name,
-        "file": file.model_dump(),
-        "rows": file.rows,
-        "outcome": "rejected" if faults else "accepted",
-        "code": faults[0].code if faults else None,
-        "reason": rules.summary(faults) if faults else None,
-        "faults": _with_lines(faults, body),
-        "extra_columns": [name for name in present if name not in project.columns],
-        "schema": {name: rule.model_dump(mode="json") for name, rule in project.columns.items()},
-        "how": {
-            "rules": canonical.identity(
-                {name: rule.model_dump(mode="json") for name, rule in project.columns.items()}
-            )
-        },
+        "batch_id": batch.id,
+        "rows": sum(file.rows for file in batch.files),
+        "bad_rows": sum(file.rows_left_out for file in batch.files),
+        "outcome": "rejected" if first else "accepted",
+        "code": first.code if first else None,
+        "reason": faults.summary(verdict.faults) if first else None,
+        "faults": [faults.as_json(fault) for fault in verdict.faults],
+        "warnings": [faults.as_json(fault) for fault in verdict.warnings],
+        "files": [
+            {"path": file.path, **{name: reading[name] for name in ("rows", "bad_rows", "faults", "format")}}
+            for file, reading in zip(batch.files, readings, strict=True)
+        ],
+        "extra_columns": sorted({name for reading in readings for name in reading["extra_columns"]}),
+        "schema": _schema(project, readings),
+        "how": {"rules": canonical.identity(rules)},
     }
 
 
-def _with_lines(faults: list[Fault], body: bytes) -> list[dict[str, Any]]:
-    """The faults as JSON objects, data rows turned into lines of the file."""
-    rows = sorted({row for fault in faults for row in fault.rows})
-    line = dict(zip(rows, read.lines_of(body, rows), strict=True)) if rows else {}
-    objects = []
-    for fault in faults:
-        told = asdict(fault)
-        offending = told.pop("rows")
-        objects.append({**told, "lines": [line[row] for row in offending]})
-    return objects
+def _schema(project: Project, readings: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The columns of the batch: with their rules, or as they were found."""
+    found = {name: {"type": kind} for reading in readings for name, kind in reading["kinds"].items()}
+    ruled = {name: rule.model_dump(mode="json", exclude_none=True) for name, rule in project.columns.items()}
+    return {name: {**ruled.get(name, rule), "ruled": name in ruled} for name, rule in sorted(found.items())}
