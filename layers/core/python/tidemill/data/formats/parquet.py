@@ -17,6 +17,8 @@ from tidemill.errors import UploadRejected
 from tidemill.ports import ObjectStore
 from tidemill.projects import Kind
 
+__all__ = ["ObjectFile", "blocks"]
+
 MOST_COLUMNS = 2_000
 MOST_ROWS = 65_536
 LEAST_LIMIT, LIMIT_RATIO = 16 << 30, 1000
