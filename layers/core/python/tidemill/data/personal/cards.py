@@ -5,11 +5,13 @@ thirteen digits are no longer issued). The check digit is Luhn's.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from tidemill.data.personal.chance import Odds
-from tidemill.data.personal.checksums import Digits, Flags
+from tidemill.data.personal.checksums import Flags
 
 DIGITS = range(14, 20)
+ONLY = (14, 16, 17, 19)  # lengths that no identity number has
 # First four digits, from and to, and the lengths.
 _ISSUERS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
     (4000, 4999, (16,)),  # Visa
@@ -28,13 +30,19 @@ _ISSUERS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
 )
 
 
-def issued(digits: Digits) -> Flags:
-    """Which rows of a digit matrix start as cards of that length do."""
-    front = digits[:, :4] @ np.array([1000, 100, 10, 1])
-    fits = np.zeros(len(digits), np.bool_)
+def _table(length: int) -> Flags:
+    fronts = np.zeros(10_000, np.bool_)
     for first, last, lengths in _ISSUERS:
-        if digits.shape[1] in lengths:
-            fits |= (front >= first) & (front <= last)
+        fronts[first : last + 1] |= length in lengths
+    return fronts
+
+
+_FRONTS = {length: _table(length) for length in DIGITS}
+
+
+def issued(values: npt.NDArray[np.uint64], length: int) -> Flags:
+    """Which numbers of `length` digits start as cards of that length do."""
+    fits: Flags = _FRONTS[length][values // np.uint64(10 ** (length - 4))]
     return fits
 
 

@@ -6,10 +6,10 @@ so would be overlooking a column of cards, or the one card in a column of small 
 the distinct look-alikes are counted: n of the right length, m of them with the right prefix (or date), k of these
 with the right check digit. Under chance k is binomial, and k is told only if it is too large for chance twice over:
 
-    P(Binomial(n, share x check) ≥ k) ≤ α / n²      numbers drawn at random
-    P(Binomial(m, check) ≥ k) ≤ α / m²              numbers counted up, which all share their first digits
+    P(Binomial(n, share x check) ≥ k) ≤ alpha / n²      numbers drawn at random
+    P(Binomial(m, check) ≥ k) ≤ alpha / m²              numbers counted up, which all share their first digits
 
-with α = 0.1, the square because the more look-alikes a column has, the surer it is one of ids: of such columns with
+with alpha = 0.1, the square because the more look-alikes a column has, the surer it is one of ids: of such columns with
 100 look-alikes one in 100,000 is told wrongly; a lone look-alike (n = 1) is told if its chance is at most 0.1, which
 a check digit just meets. Distinct values, since an id repeated in every row is one piece of evidence, not a thousand.
 They are counted in a bottom-k sample by hash (Cohen & Kaplan, "Summarizing data using bottom-k sketches", PODC 2007):
@@ -44,8 +44,6 @@ def tail(count: int, chance: float, least: int) -> float:
     """P(Binomial(count, chance) ≥ least)."""
     if least <= 0:
         return 1.0
-    if chance >= 1:
-        return 1.0
     logs = (
         math.lgamma(count + 1)
         - math.lgamma(hits + 1)
@@ -65,6 +63,9 @@ class Sample:
     grades: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
 
     def add(self, hashes: Hashes, grades: npt.NDArray[np.uint8]) -> None:
+        if len(self.hashes) == SAMPLE:
+            small = hashes < self.hashes[-1]
+            hashes, grades = hashes[small], grades[small]
         every, first = np.unique(np.concatenate([self.hashes, hashes]), return_index=True)
         self.hashes = every[:SAMPLE]
         self.grades = np.concatenate([self.grades, grades])[first[:SAMPLE]]
@@ -75,10 +76,6 @@ class Sample:
         if k == 0:
             return False
         return _rare(n, odds.check * odds.share, k) and _rare(m, odds.check, k)
-
-    @property
-    def frequent(self) -> bool:
-        return len(self.hashes) >= FREQUENT
 
 
 def _rare(count: int, chance: float, least: int) -> bool:

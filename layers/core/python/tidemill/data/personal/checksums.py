@@ -45,17 +45,20 @@ def luhn(digits: Digits) -> Flags:
     """ISO/IEC 7812-1 annex B (H. P. Luhn, US patent 2,950,048): every second digit from the right doubled."""
     doubled = digits[:, -2::-2] * 2
     total = digits[:, ::-2].sum(axis=1) + (doubled - 9 * (doubled > 9)).sum(axis=1)
-    return total % 10 == 0
+    result: Flags = total % 10 == 0
+    return result
 
 
 def weighted(digits: Digits, weights: tuple[int, ...], modulus: int) -> Digits:
     """Σ weight x digit modulo `modulus`, of the first digits if there are more than weights."""
-    return (digits[:, : len(weights)] * np.array(weights)).sum(axis=1) % modulus
+    result: Digits = (digits[:, : len(weights)] * np.array(weights)).sum(axis=1) % modulus
+    return result
 
 
 def ean13(digits: Digits) -> Flags:
     """GS1 General Specifications, 7.9.1: weights 1 and 3 in turn."""
-    return weighted(digits, (1, 3) * 6 + (1,), 10) == 0
+    result: Flags = weighted(digits, (1, 3) * 6 + (1,), 10) == 0
+    return result
 
 
 def mod_11_10(digits: Digits) -> Flags:
@@ -64,13 +67,15 @@ def mod_11_10(digits: Digits) -> Flags:
     for column in digits[:, :-1].T:
         total = (column + product) % 10
         product = np.where(total == 0, 10, total) * 2 % 11
-    return (11 - product) % 10 == digits[:, -1]
+    result: Flags = (11 - product) % 10 == digits[:, -1]
+    return result
 
 
 def mod_11_2(digits: Digits) -> Flags:
     """ISO 7064, MOD 11-2; the last "digit" may be 10, written X."""
     length = digits.shape[1]
-    return weighted(digits, tuple(pow(2, length - 1 - place, 11) for place in range(length)), 11) == 1
+    result: Flags = weighted(digits, tuple(pow(2, length - 1 - place, 11) for place in range(length)), 11) == 1
+    return result
 
 
 def verhoeff(digits: Digits) -> Flags:
@@ -79,12 +84,14 @@ def verhoeff(digits: Digits) -> Flags:
     for column in digits[:, ::-1].T:
         state = _D5[state, turn[column]]
         turn = _TURN[turn]
-    return state == 0
+    result: Flags = state == 0
+    return result
 
 
 def eleven_test(digits: Digits) -> Flags:
     """The Dutch "elfproef" for the BSN (Logisch Ontwerp BSN, annex): weights 9 to 2, then -1."""
-    return weighted(digits, (9, 8, 7, 6, 5, 4, 3, 2, -1), 11) == 0
+    result: Flags = weighted(digits, (9, 8, 7, 6, 5, 4, 3, 2, -1), 11) == 0
+    return result
 
 
 def cpf(digits: Digits) -> Flags:
@@ -94,12 +101,14 @@ def cpf(digits: Digits) -> Flags:
     agree = (np.where(first < 2, 0, 11 - first) == digits[:, 9]) & (
         np.where(second < 2, 0, 11 - second) == digits[:, 10]
     )
-    return agree & (digits != digits[:, :1]).any(axis=1)
+    result: Flags = agree & (digits != digits[:, :1]).any(axis=1)
+    return result
 
 
 def number(digits: Digits) -> Digits:
     """The integers that rows of at most 18 digits spell."""
-    return digits @ (10 ** np.arange(digits.shape[1] - 1, -1, -1, dtype=np.int64))
+    result: Digits = digits @ (10 ** np.arange(digits.shape[1] - 1, -1, -1, dtype=np.int64))
+    return result
 
 
 def italian(code: str) -> bool:

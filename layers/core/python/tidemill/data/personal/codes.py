@@ -19,6 +19,8 @@ _DNI_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 _HETU_LETTERS = "0123456789ABCDEFHJKLMNPRSTUVWXY"
 _NINO_NEVER = {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
 _DIGIT = "[0-9LMNPQRSTUV]"  # omocodia: letters in place of digits, so that two people's codes differ
+_WITH_LETTERS = {"it_codice_fiscale", "uk_nino", "es_nie", "es_dni", "fi_hetu", "cn_resident_id"}
+_LETTERED, _GROUPED = re.compile(r"[A-Z][ -]?[0-9]|[0-9][ +-]?[A-Z]"), re.compile(r"[0-9][ .+\-/][0-9]|2[AB]")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Form:
     pattern: re.Pattern[str]
     valid: Callable[[str], bool]
     odds: Odds | None = None
+
+    @property
+    def lettered(self) -> bool:
+        return self.name in _WITH_LETTERS
 
 
 def _digits(text: str) -> checksums.Digits:
@@ -95,34 +101,59 @@ def _form(name: str, pattern: str, valid: Callable[[str], bool], odds: Odds | No
 
 
 FORMS = (
-    _form("it_codice_fiscale", rf"[A-Z]{{3}}[ -]?[A-Z]{{3}}[ -]?{_DIGIT}{{2}}[ABCDEHLMPRST]{_DIGIT}{{2}}[ -]?[A-Z]{_DIGIT}{{3}}[A-Z]", _italian),  # fmt: skip
+    _form(
+        "it_codice_fiscale",
+        rf"[A-Z]{{3}}[ -]?[A-Z]{{3}}[ -]?{_DIGIT}{{2}}[ABCDEHLMPRST]{_DIGIT}{{2}}[ -]?[A-Z]{_DIGIT}{{3}}[A-Z]",
+        _italian,
+    ),  # fmt: skip
     _form("uk_nino", r"[A-Z]{2}[ -]?[0-9]{2}([ -])[0-9]{2}\1[0-9]{2}[ -]?[A-Z]", _nino),
     _form("uk_nino", r"[A-Z]{2}[0-9]{6}[A-Z]", _nino, Odds(0.08)),
     _form("uk_nino", r"[A-Z]{2}[0-9]{6}[ -][A-D]", _nino),
     _form("es_nie", r"[XYZ][ -]?[0-9]{7}[ -]?[A-Z]", _spanish, Odds(1 / 23)),
     _form("es_dni", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}[ -]?[A-Z]", _spanish),
     _form("es_dni", r"[0-9]{8}[ -]?[A-Z]", _spanish, Odds(1 / 23)),
-    _form("fi_hetu", r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]", _finnish),
-    _form("fr_nir", r"[12][ .-]?[0-9]{2}[ .-]?[0-9]{2}[ .-]?2[AB][ .-]?[0-9]{3}[ .-]?[0-9]{3}[ .-]?[0-9]{2}", _corsican),
-    _form("fr_nir", r"[1-478]([ .-])[0-9]{2}\1[0-9]{2}\1[0-9]{2}\1[0-9]{3}\1[0-9]{3}[ .\-/]{1,3}[0-9]{2}", _holds("fr_nir")),
+    _form("fi_hetu", r"[0-9]{6}[-+A-FU-Y][0-9]{3}[A-Y]", _finnish),
+    _form("fi_hetu", r"[0-9]{6}[A-FU-Y][0-9]{4}", _finnish),
+    _form(
+        "fr_nir",
+        r"[12][ .-]?[0-9]{2}[ .-]?[0-9]{2}[ .-]?2[AB][ .-]?[0-9]{3}[ .-]?[0-9]{3}[ .-]?[0-9]{2}",
+        _corsican,
+    ),
+    _form(
+        "fr_nir",
+        r"[1-478]([ .-])[0-9]{2}\1[0-9]{2}\1[0-9]{2}\1[0-9]{3}\1[0-9]{3}[ .\-/]{1,3}[0-9]{2}",
+        _holds("fr_nir"),
+    ),
     _form("cn_resident_id", r"[0-9]{17}X", _chinese_x),
     _form("ch_ahv", r"756([ .-])[0-9]{4}\1[0-9]{4}\1[0-9]{2}", _holds("ch_ahv")),
     _form("br_cpf", r"[0-9]{3}[. ][0-9]{3}[. ][0-9]{3}[- /][0-9]{2}", _holds("br_cpf")),
     _form("br_cpf", r"[0-9]{9}-[0-9]{2}", _holds("br_cpf")),
-    _form("be_national_number", r"[0-9]{2}[. -][0-9]{2}[. -][0-9]{2}[- ][0-9]{3}[. -][0-9]{2}", _holds("be_national_number")),
+    _form(
+        "be_national_number",
+        r"[0-9]{2}[. -][0-9]{2}[. -][0-9]{2}[- ][0-9]{3}[. -][0-9]{2}",
+        _holds("be_national_number"),
+    ),
     _form("de_steuer_id", r"[0-9]{2}([ .-])[0-9]{3}\1[0-9]{3}\1[0-9]{3}", _holds("de_steuer_id")),
     _form("us_ssn", r"[0-9]{3}-[0-9]{2}-[0-9]{4}", lambda text: bool(national.ssn(_digits(text))[0])),
     _form("se_personnummer", r"[0-9]{6}[-+][0-9]{4}", _holds("se_personnummer"), Odds(0.1)),
     _form("se_personnummer", r"(?:19|20)[0-9]{6}[-+][0-9]{4}", _clockless, Odds(0.1)),
     _form("in_aadhaar", r"[2-9][0-9]{3}([ -])[0-9]{4}\1[0-9]{4}", _holds("in_aadhaar"), Odds(0.1)),
-    _form("ca_sin", r"[1-79][0-9]{2}([ -])[0-9]{3}\1[0-9]{3}", lambda text: bool(checksums.luhn(_digits(text))[0]), Odds(0.1)),
+    _form(
+        "ca_sin",
+        r"[0-79][0-9]{2}([ -])[0-9]{3}\1[0-9]{3}",
+        lambda text: bool(checksums.luhn(_digits(text))[0]),
+        Odds(0.1),
+    ),
 )
 ODDS = {form.name: form.odds for form in FORMS if form.odds}
 
 
 def codes(text: str) -> Iterator[Match]:
     """Identity numbers in upper-case `text`; those that need the column's evidence are `text`, not yet `cell`."""
+    lettered, grouped = bool(_LETTERED.search(text)), bool(_GROUPED.search(text))
     for form in FORMS:
+        if not (lettered if form.lettered else grouped):
+            continue
         for found in form.pattern.finditer(text):
             valid = form.valid(found.group())
             if not valid and form.odds is None:

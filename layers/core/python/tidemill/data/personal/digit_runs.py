@@ -3,9 +3,8 @@
 `engine` calls `look` with the numbers of a column, `texts` with the runs it finds. Vectorised; nothing is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +21,7 @@ Positions = npt.NDArray[np.int64]
 PHONE = range(7, 16)  # digits of a phone number: ITU-T E.164 allows 15; below 7 it is an extension
 SMALLEST = 10**8  # nothing below has a card's or an identity number's length, unless the column's name says so
 _POWERS = np.array([10**power for power in range(1, 20)], np.uint64)
+LENGTHS = frozenset(cards.DIGITS) | {scheme.length for scheme in SCHEMES if not scheme.telling_only}
 ODDS: dict[str, Odds] = {scheme.name: scheme.odds for scheme in SCHEMES if not scheme.telling_only}
 
 
@@ -54,30 +54,33 @@ def look(values: Values, lengths: npt.NDArray[np.int64], telling: frozenset[str]
         if not schemes and length not in cards.DIGITS:
             continue
         at = np.flatnonzero((lengths == length) & ~taken)
-        digits = checksums.matrix(values[at], length)
         if length in cards.DIGITS:
-            yield _card(at, digits)
+            yield _card(at, values[at], length)
         for scheme in schemes:
-            yield _judge(scheme, at, digits)
+            yield _judge(scheme, at, values[at])
 
 
-def _card(at: Positions, digits: Digits) -> Look:
-    structured = cards.issued(digits)
-    valid = _where(structured, digits, checksums.luhn)
-    return Look("card", f"{digits.shape[1]}_digits", "cell", at, structured, valid)
+def _card(at: Positions, values: Values, length: int) -> Look:
+    structured = cards.issued(values, length)
+    valid = _where(structured, values, length, checksums.luhn)
+    return Look("card", f"{length}_digits", "cell", at, structured, valid)
 
 
-def _judge(scheme: Scheme, at: Positions, digits: Digits) -> Look:
-    structured = scheme.structure(digits)
-    return Look("national_id", scheme.name, "cell", at, structured, _where(structured, digits, scheme.valid))
+def _judge(scheme: Scheme, at: Positions, values: Values) -> Look:
+    structured = np.ones(len(values), np.bool_)
+    if scheme.prefix:
+        structured = values // np.uint64(10 ** (scheme.length - 3)) == scheme.prefix
+    structured = _where(structured, values, scheme.length, scheme.structure)
+    valid = _where(structured, values, scheme.length, scheme.valid)
+    return Look("national_id", scheme.name, "cell", at, structured, valid)
 
 
-def _where(structured: Flags, digits: Digits, check: Any) -> Flags:
-    """The checksum, worked out only where the structure fits."""
-    valid = structured.copy()
-    if structured.any():
-        valid[structured] = check(digits[structured])
-    return valid
+def _where(so_far: Flags, values: Values, length: int, check: Callable[[Digits], Flags]) -> Flags:
+    """A check, worked out only where what went before is fulfilled."""
+    passed = so_far.copy()
+    if so_far.any():
+        passed[so_far] = check(checksums.matrix(values[so_far], length))
+    return passed
 
 
 def _told_by_name(values: Values, lengths: npt.NDArray[np.int64], telling: frozenset[str]) -> Iterator[Look]:
@@ -97,11 +100,13 @@ def _told_by_name(values: Values, lengths: npt.NDArray[np.int64], telling: froze
         yield from _sure("phone", "", values, at, 15, lambda digits: np.ones(len(digits), np.bool_))
 
 
-def _both(scheme: Scheme) -> Any:
+def _both(scheme: Scheme) -> Callable[[Digits], Flags]:
     return lambda digits: scheme.structure(digits) & scheme.valid(digits)
 
 
-def _sure(kind: str, detail: str, values: Values, at: Positions, length: int, check: Any) -> Iterator[Look]:
+def _sure(
+    kind: str, detail: str, values: Values, at: Positions, length: int, check: Callable[[Digits], Flags]
+) -> Iterator[Look]:
     hits = at[check(checksums.matrix(values[at], length))] if len(at) else at
     if len(hits):
         fine = np.ones(len(hits), np.bool_)

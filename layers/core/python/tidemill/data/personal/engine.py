@@ -21,7 +21,10 @@ _WHOLE = re.compile(r"[\s\"']*(\d{9,19})(?:\.0+)?[\s\"']*", re.ASCII)
 _TOLD = re.compile(r"[\s\"']*(\d{6,19})(?:\.0+)?[\s\"']*", re.ASCII)
 _SCIENTIFIC = re.compile(r"\s*\d(?:\.\d{1,17})?[eE]\+?(?:0?[89]|1[0-8])\s*", re.ASCII)
 _PRINTABLE = re.compile(rb"[\x09\x20-\x7e]{8,}")
-_FLOOR, _FLOOR_TOLD = 10**10, 10**6  # the shortest number told without, and with a telling name, has 11 and 7 digits
+_FLOOR, _FLOOR_TOLD = (
+    10**10,
+    10**6,
+)  # the shortest number told without, and with a telling name, has 11 and 7 digits
 _LARGEST = 1.8e19
 
 
@@ -52,7 +55,9 @@ def examine(array: Any, telling: frozenset[str]) -> Seen:
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     distinct = [readable(value) for value in encoded.dictionary.to_pylist()]
     whole = np.array([_whole(text, telling) for text in distinct], np.int64)
-    lengths = np.array([_length(text, value, telling) for text, value in zip(distinct, whole, strict=True)], np.int64)
+    lengths = np.array(
+        [_length(text, value, telling) for text, value in zip(distinct, whole, strict=True)], np.int64
+    )
     digits = whole[codes] >= 0
     values = whole[codes][digits].astype(np.uint64)
     numbers = _numbers(rows[digits], values, lengths[codes][digits], telling)

@@ -30,10 +30,14 @@ def mask_batch(batch: Any, seen: Scanner | None = None) -> tuple[Any, Counter[tu
     columns, fields = [], []
     for field, column in zip(batch.schema, batch.columns, strict=True):
         if not scanner.excepted(field.name, EVERY):
-            column = _Column(field.name, scanner, reported, counts).masked(column, "", vocabulary.telling(field.name))
+            column = _Column(field.name, scanner, reported, counts).masked(
+                column, "", vocabulary.telling(field.name)
+            )
         name = texts.mask_text(field.name)
         columns.append(column)
-        fields.append(pa.field(name, column.type, field.nullable and True or column.null_count > 0, field.metadata))
+        fields.append(
+            pa.field(name, column.type, field.nullable and True or column.null_count > 0, field.metadata)
+        )
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields, batch.schema.metadata)), counts
 
 
@@ -69,7 +73,9 @@ class _Column:
             if look.valid.any() and self._wanted(key):
                 out = self._put(out, look.positions[look.valid], look.kind)
         for text, matches, entries in found.words:
-            wanted = [m for m in matches if m.valid and self._wanted(Key(self.name, path, m.kind, m.detail, m.where))]
+            wanted = [
+                m for m in matches if m.valid and self._wanted(Key(self.name, path, m.kind, m.detail, m.where))
+            ]
             if wanted:
                 for match in wanted:
                     self.counts[texts.mask_text(self.name), match.kind] += len(entries)
@@ -80,7 +86,9 @@ class _Column:
         for _ in range(_ROUNDS):
             text = texts.masked(text, wanted)
             again = texts.find(text, telling)
-            wanted = [m for m in again if m.valid and self._wanted(Key(self.name, path, m.kind, m.detail, m.where))]
+            wanted = [
+                m for m in again if m.valid and self._wanted(Key(self.name, path, m.kind, m.detail, m.where))
+            ]
             if not wanted:
                 break
         return text
@@ -124,7 +132,10 @@ class _Column:
         if pa.types.is_map(kind):
             keys = simple.keys.slice(first, last - first)
             items = simple.items.slice(first, last - first)
-            new_keys, new_items = self.masked(keys, f"{path}{{}}", telling), self.masked(items, f"{path}{{}}", telling)
+            new_keys, new_items = (
+                self.masked(keys, f"{path}{{}}", telling),
+                self.masked(items, f"{path}{{}}", telling),
+            )
             if new_keys is keys and new_items is items:
                 return array
             return pa.MapArray.from_arrays(_holes(offsets, empty), new_keys, new_items)
@@ -164,5 +175,3 @@ def _like(changed: Any, array: Any) -> Any:
         return pc.if_else(same, array, pa.scalar(None, kind))
     back = pa.types.is_string_view(kind) or pa.types.is_binary_view(kind)
     return changed.cast(kind) if back else changed
-
-

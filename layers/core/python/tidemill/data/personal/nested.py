@@ -101,8 +101,12 @@ def _elements(leaf: Leaf, array: Any) -> Iterator[Leaf]:
         return leaf.rows_of(parents[entries])
 
     if pa.types.is_map(array.type):
-        yield from _walk(replace(leaf, path=f"{leaf.path}{{}}", array=array.keys.slice(first, count), rows_of=rows_of))
-        yield from _walk(replace(leaf, path=f"{leaf.path}{{}}", array=array.items.slice(first, count), rows_of=rows_of))
+        yield from _walk(
+            replace(leaf, path=f"{leaf.path}{{}}", array=array.keys.slice(first, count), rows_of=rows_of)
+        )
+        yield from _walk(
+            replace(leaf, path=f"{leaf.path}{{}}", array=array.items.slice(first, count), rows_of=rows_of)
+        )
     else:
         values = array.values.slice(first, count)
         yield from _walk(replace(leaf, path=f"{leaf.path}[]", array=values, rows_of=rows_of))

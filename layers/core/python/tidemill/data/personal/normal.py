@@ -33,7 +33,7 @@ class Normal:
 
 
 def normalise(text: str) -> Normal:
-    if text.isascii() and not _ESCAPE.search(text):
+    if text.isascii() and not (any(sign in text for sign in "%&\\") and _ESCAPE.search(text)):
         return Normal(text)
     signs = [(sign, place, place + 1) for place, sign in enumerate(text)]
     for _ in range(_ROUNDS):
@@ -45,9 +45,7 @@ def normalise(text: str) -> Normal:
     return Normal("".join(sign for sign, _, _ in signs), [at for _, at, _ in signs], [end for _, _, end in signs])
 
 
-def _unescaped(
-    signs: list[tuple[str, int, int]], escapes: list[re.Match[str]]
-) -> list[tuple[str, int, int]]:
+def _unescaped(signs: list[tuple[str, int, int]], escapes: list[re.Match[str]]) -> list[tuple[str, int, int]]:
     out: list[tuple[str, int, int]] = []
     place = 0
     for escape in escapes:

@@ -15,7 +15,7 @@ _CODES = (
     "97[0-79]|99[2-68]"
 )
 _SEP = r"[ \t.\-/]{0,2}"
-_BEFORE = r"(?<![\w.+\-/])"
+_BEFORE = r"(?<![\w.+\-/])(?<!\d )"
 _AFTER = r"(?![\w@%]|[.:/\-][\d])"
 _PLUS = re.compile(
     rf"(?<![\w+])(?:\+[ ]?|\(\+|(?<!\d)00(?=[ \-/.(]?(?:{_CODES})[ \-/.(]))\(?[ \-/.]?(?P<code>{_CODES})\)?"
@@ -39,6 +39,7 @@ _LABEL = re.compile(
     r"(?P<number>[+(]?\d[\d ().\-/]{5,20}\d)(?![\w.])",
     re.IGNORECASE,
 )
+_HINT = re.compile(r"phon|tel|mobil|móvil|cel|fax|whatsapp|msisdn|téléphone|handy|rufnummer", re.IGNORECASE)
 _WHOLE = re.compile(r"[+(]?\d(?:[ \t().\-/]{0,3}\d){6,14}(?:\s?(?:x|ext\.?)\s?\d{1,5})?(?:\.0+)?", re.IGNORECASE)
 
 
@@ -49,7 +50,7 @@ def phones(text: str) -> Iterator[tuple[int, int]]:
     for found in _NATIONAL.finditer(text):
         if 9 <= _digits(re.split("[xe]", found.group(), flags=re.IGNORECASE)[0]) <= 12:
             yield found.span()
-    for found in _LABEL.finditer(text):
+    for found in _LABEL.finditer(text) if _HINT.search(text) else ():
         least = 7 if found["mark"] else 8
         if least <= _digits(found["number"]) <= 15:
             yield found.span("number")

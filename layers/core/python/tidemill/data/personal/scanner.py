@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tidemill.data.personal import nested, texts, vocabulary
-from tidemill.data.personal.chance import Sample
+from tidemill.data.personal.chance import FREQUENT, Sample
 from tidemill.data.personal.engine import Entries, Seen, examine
 from tidemill.data.personal.findings import EVERY, Finding, Severity, Where
 
@@ -93,7 +93,7 @@ class Scanner:
 
     def reported(self) -> frozenset[Key]:
         """What counts as personal data, given all that was scanned so far."""
-        return frozenset(key for key, tally in self._tallies.items() if tally.count and _judged(key, tally))
+        return frozenset(key for key, tally in self._tallies.items() if tally.count and self._judged(key, tally))
 
     def merge(self, other: "Scanner") -> None:
         """Take in what another scanner has seen of the same file."""
@@ -106,6 +106,19 @@ class Scanner:
     def excepted(self, column: str, kind: str) -> bool:
         allowed = self.exceptions.get(column, frozenset())
         return EVERY in allowed or kind in allowed
+
+    def _judged(self, key: Key, tally: Tally) -> bool:
+        if key.where == "sure":
+            return True
+        if key.where == "text" and key.kind in _LENIENT:
+            alike = (
+                len(one.sample.hashes)
+                for other, one in self._tallies.items()
+                if other._replace(detail="") == key._replace(detail="")
+            )
+            if sum(alike) < FREQUENT:
+                return True
+        return tally.sample.exceeds(texts.odds(key.kind, key.detail))
 
     def _note(self, name: str, leaf: nested.Leaf, seen: Seen, first_row: int) -> Iterator[Finding]:
         for kind, detail, where, rows, hashes, grades, inner in _evidence(leaf, seen):
@@ -152,14 +165,6 @@ def _told(key: Key, places: Collection[tuple[int, str]]) -> list[Finding]:
     return [Finding(key.kind, key.detail, column, path + inner, row, severity) for row, inner in sorted(places)]
 
 
-def _judged(key: Key, tally: Tally) -> bool:
-    if key.where == "sure":
-        return True
-    if key.where == "text" and key.kind in _LENIENT and not tally.sample.frequent:
-        return True
-    return tally.sample.exceeds(texts.odds(key.kind, key.detail))
-
-
 def _evidence(leaf: nested.Leaf, seen: Seen) -> Iterator[tuple[str, str, Where, Entries, Any, Any, str]]:
     """(kind, detail, where, rows with a valid one, hashes and grades of the look-alikes, path inside JSON text)."""
     for numbers in seen.numbers:
@@ -167,9 +172,15 @@ def _evidence(leaf: nested.Leaf, seen: Seen) -> Iterator[tuple[str, str, Where, 
         grades = (look.structured.astype(np.uint8)) + look.valid
         rows = leaf.rows_of(look.positions[look.valid])
         hidden = look.where == "sure"
-        yield look.kind, look.detail, look.where, rows, numbers.hashes[:0] if hidden else numbers.hashes, (
-            grades[:0] if hidden else grades
-        ), ""
+        yield (
+            look.kind,
+            look.detail,
+            look.where,
+            rows,
+            numbers.hashes[:0] if hidden else numbers.hashes,
+            (grades[:0] if hidden else grades),
+            "",
+        )
     for text, matches, entries in seen.words:
         rows = leaf.rows_of(entries)
         for match in matches:

@@ -6,30 +6,30 @@ from functools import lru_cache
 
 import numpy as np
 
-from tidemill.data.personal import chance, codes, digit_runs, emails, iban, jsontext, phones, vocabulary
+from tidemill.data.personal import cards, chance, codes, digit_runs, emails, iban, jsontext, phones, vocabulary
 from tidemill.data.personal.checksums import luhn, matrix
-from tidemill.data.personal.cards import issued
 from tidemill.data.personal.findings import Match, Where
 from tidemill.data.personal.normal import Normal, normalise
 
 _SEP = r"(?:[ \t._\-/]{1,3})"
 # Card numbers as they are printed: 4-4-4-4 and longer, 4-6-5 (American Express), 4-6-4 (Diners Club).
 _GROUPED = re.compile(
-    rf"(?<![\w.])(?:\d{{4}}{_SEP}\d{{4}}{_SEP}\d{{4}}{_SEP}\d{{4}}(?:{_SEP}\d{{1,3}})?"
-    rf"|\d{{4}}{_SEP}\d{{6}}{_SEP}\d{{4,5}}|\d{{8}}{_SEP}\d{{8}}|\d{{6}}{_SEP}\d{{10}})(?!\w|[._\-]\d| \d{{4}}\b)"
+    rf"(?<![\w.])(?<!\d[ \t\-/])(?:\d{{4}}{_SEP}\d{{4}}{_SEP}\d{{4}}{_SEP}\d{{4}}(?:{_SEP}\d{{1,3}})?"
+    rf"|\d{{4}}{_SEP}\d{{6}}{_SEP}\d{{4,5}}|\d{{8}}{_SEP}\d{{8}}|\d{{6}}{_SEP}\d{{10}})(?!\w|[ ._\-/,]\d(?!\d?/\d\d))"
 )
-_RUN = re.compile(r"(?<![\w.+])(?<!\d[,\-])\d{9,19}(?!\w|[,\-]\d|\.(?!0+(?!\d))\d)")
+_RUN = re.compile(r"(?<![\w.+])(?<!\d[,\-])\d{11,19}(?!\w|[,\-]\d|\.(?!0+(?!\d))\d)")
 # Shapes that are nobody's: times, addresses of machines, hexadecimal digests, decimals.
+_UUID = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-z])", re.IGNORECASE)
 _INNOCENT = re.compile(
-    r"(?<![\w-])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\w-])"
-    r"|(?<!\d)\d{4}([-/.])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)(?:[T _]?\d\d[:.]\d\d(?:[:.]\d\d(?:[.,]\d+)?)?)?"
+    r"(?<!\d)\d{4}([-/.])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)(?:[T _]?\d\d[:.]\d\d(?:[:.]\d\d(?:[.,]\d+)?)?)?"
     r"(?:Z|[ ]?[+-]\d\d:?\d\d(?!\d))?"
     r"|(?<![\d.])[0-3]?\d([-/.])[0-3]?\d\2(?:19|20)\d\d(?!\d)"
+    r"|(?<![\d.])[0-3]\d([-/.])[0-3]\d\3\d\d[ T]\d\d:?\d\d(?!\d)"
     r"|(?<!\d)(?:19|20)\d{6}T\d{4,6}(?:\.\d+)?(?!\d)"
     r"|(?<!\d)\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:[ ]?[+-]\d\d:?\d\d)?(?!\d)"
     r"|(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]|-\d)"
     r"|(?<![\w])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,}(?!\w)"
-    r"|(?<![\w.+])(?!\d{13,}\.0+(?!\d))\d+\.\d+(?:[eE][+-]?\d+)?(?![\w]|[.\-]\d)",
+    r"|(?<![\w.+])(?<!\d-)(?!\d{13,}\.0+(?!\d))\d+\.\d+(?:[eE][+-]?\d+)?(?![\w]|[.\-]\d)",
     re.IGNORECASE,
 )
 _UPPER = {ord(sign): sign.upper() for sign in "abcdefghijklmnopqrstuvwxyz"}
@@ -96,7 +96,7 @@ def _placed(match: Match, plain: str, normal: Normal) -> Match:
 
 def _search(text: str, telling: frozenset[str]) -> Iterator[Match]:
     """Kind after kind, from the most to the least telling; what one has found the next does not see."""
-    seen = text.translate(_UPPER)
+    seen = _UUID.sub(_blanked, _upper(text))
     for start, end in emails.emails(text):
         yield Match("email", "", start, end)
         seen = _blank(seen, start, end)
@@ -108,12 +108,18 @@ def _search(text: str, telling: frozenset[str]) -> Iterator[Match]:
         for match in _named(text, seen, telling):
             yield match
             seen = _blank(seen, match.start, match.end)
-    seen = _INNOCENT.sub(lambda found: "\x01" * len(found.group()), seen)
+    seen = _INNOCENT.sub(_blanked, seen)
+    taken = []
     for match in _numbers(seen):
         yield match
-        seen = _blank(seen, match.start, match.end) if match.valid else seen
+        if match.valid and match.where == "sure":
+            seen = _blank(seen, match.start, match.end)
+        elif match.valid:
+            # Perhaps chance: it stays in sight, so that what follows it is not taken for the start of something.
+            taken.append(match)
     for start, end in phones.phones(seen):
-        yield Match("phone", "", start, end)
+        if not any(match.start < end and start < match.end for match in taken):
+            yield Match("phone", "", start, end)
 
 
 def _numbers(seen: str) -> Iterator[Match]:
@@ -127,8 +133,13 @@ def _numbers(seen: str) -> Iterator[Match]:
 
 def _run(value: int, start: int, end: int, telling: frozenset[str]) -> Iterator[Match]:
     """Bare digits, by the rules for numbers."""
+    if not telling and end - start not in digit_runs.LENGTHS:
+        return
     values, lengths = np.array([value], np.uint64), np.array([end - start])
     code = int(chance.mixed(values)[0])
+    if not telling and end - start in cards.ONLY and not cards.issued(values, end - start)[0]:
+        yield Match("card", f"{end - start}_digits", start, end, "text", False, False, code)
+        return
     for look in digit_runs.look(values, lengths, telling):
         if len(look.positions):
             where: Where = "text" if look.where == "cell" else "sure"
@@ -139,8 +150,8 @@ def _run(value: int, start: int, end: int, telling: frozenset[str]) -> Iterator[
 
 def _is_card(text: str) -> bool:
     number = "".join(sign for sign in text if sign.isdigit())
-    digits = matrix(np.array([int(number)], np.uint64), len(number))
-    return bool(issued(digits)[0] and luhn(digits)[0])
+    values = np.array([int(number)], np.uint64)
+    return bool(cards.issued(values, len(number))[0] and luhn(matrix(values, len(number)))[0])
 
 
 def _named(text: str, seen: str, telling: frozenset[str]) -> Iterator[Match]:
@@ -167,6 +178,15 @@ def _announced(seen: str, start: int, end: int, telling: frozenset[str]) -> Iter
     if "phone" in telling and not taken:
         for first, last in phones.named(seen[start:end]):
             yield Match("phone", "", start + first, start + last)
+
+
+def _upper(text: str) -> str:
+    """ASCII only, since ß would become two signs."""
+    return text.upper() if text.isascii() else text.translate(_UPPER)
+
+
+def _blanked(found: re.Match[str]) -> str:
+    return "\x01" * len(found.group())
 
 
 def _blank(text: str, start: int, end: int) -> str:

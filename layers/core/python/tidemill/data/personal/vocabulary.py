@@ -52,9 +52,7 @@ _OTHER = frozenset(
     "opt optin consent subscribed opened clicked clicks sent status flag length len domain provider hash hashed url "
     "wallet contract memory bucket server host version protocol".split()
 )
-_NUMBERED = frozenset(
-    "phone card us_ssn nl_bsn se_personnummer br_cpf in_aadhaar ca_sin national_id".split()
-)
+_NUMBERED = frozenset("phone card us_ssn nl_bsn se_personnummer br_cpf in_aadhaar ca_sin national_id".split())
 
 
 def _pattern(words: str) -> re.Pattern[str]:
@@ -66,6 +64,12 @@ def _pattern(words: str) -> re.Pattern[str]:
 
 
 _SUBJECTS = {subject: _pattern(words) for subject, words in _WORDS.items()}
+# Any word that announces a number, for a search in whole texts.
+ANNOUNCING = "|".join(
+    re.escape(term).replace("\\ ", "[ _-]?")
+    for subject in sorted(_NUMBERED)
+    for term in _WORDS[subject].split("|")
+)
 
 
 @lru_cache(maxsize=4096)
