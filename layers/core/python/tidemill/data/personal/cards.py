@@ -1,7 +1,7 @@
 """Numbers of payment cards: who issues which first digits, at which lengths. `digit_runs` and `texts` call this.
 
-ISO/IEC 7812-1 for the structure, the networks' published ranges for the prefixes; lengths as they are in use (Visa's
-thirteen digits are no longer issued). The check digit is Luhn's.
+ISO/IEC 7812-1 for the structure, the networks' published ranges for the prefixes; lengths as they are in use
+(Visa's thirteen digits are no longer issued). The check digit is Luhn's.
 """
 
 import numpy as np

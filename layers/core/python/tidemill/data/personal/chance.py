@@ -1,22 +1,24 @@
 """Whether look-alikes in a column agree with a checksum more often than chance lets them. `scanner` calls this.
 
 A check digit is right for one random number in ten. A column of a million order numbers with sixteen digits holds
-some 24,000 that pass for cards: 24 % start like a card, a tenth of these pass Luhn. Refusing it would be wrong, and
-so would be overlooking a column of cards, or the one card in a column of small numbers. So for each column and scheme
-the distinct look-alikes are counted: n of the right length, m of them with the right prefix (or date), k of these
-with the right check digit. Under chance k is binomial, and k is told only if it is too large for chance twice over:
+some 24,000 that pass for cards: 24 % start like a card, a tenth of these pass Luhn. Refusing it would be wrong,
+and so would be overlooking a column of cards, or the one card in a column of small numbers. So for each column and
+scheme the distinct look-alikes are counted: n of the right length, m of them with the right prefix (or date), k of
+these with the right check digit. Under chance k is binomial, and k is told only if it is too large for chance
+twice over:
 
     P(Binomial(n, share x check) ≥ k) ≤ alpha / n²      numbers drawn at random
     P(Binomial(m, check) ≥ k) ≤ alpha / m²              numbers counted up, which all share their first digits
 
-with alpha = 0.1, the square because the more look-alikes a column has, the surer it is one of ids: of such columns with
-100 look-alikes one in 100,000 is told wrongly; a lone look-alike (n = 1) is told if its chance is at most 0.1, which
-a check digit just meets. Distinct values, since an id repeated in every row is one piece of evidence, not a thousand.
-They are counted in a bottom-k sample by hash (Cohen & Kaplan, "Summarizing data using bottom-k sketches", PODC 2007):
-bounded, mergeable, independent of order, a uniform sample of the distinct values. Hashes have 32 bits, so that
-thousands of numbers share each one and it does not give its number away.
+with alpha = 0.1, the square because the more look-alikes a column has, the surer it is one of ids: of such
+columns with 100 look-alikes one in 100,000 is told wrongly; a lone look-alike (n = 1) is told if its chance is at most 0.1,
+which a check digit just meets. Distinct values, since an id repeated in every row is one piece of evidence, not a
+thousand. They are counted in a bottom-k sample by hash (Cohen & Kaplan, "Summarizing data using bottom-k
+sketches", PODC 2007): bounded, mergeable, independent of order, a uniform sample of the distinct values. Hashes
+have 32 bits, so that thousands of numbers share each one and it does not give its number away.
 
-In running text a card or IBAN is told unless such look-alikes are frequent there (30 or more) and agree like chance.
+In running text a card or IBAN is told unless such look-alikes are frequent there (30 or more) and agree like
+chance.
 """
 
 import math
@@ -34,7 +36,8 @@ Hashes = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class Odds:
-    """Chances of an innocent look-alike: `share` have the right structure, `check` of these the right check digit."""
+    """Chances of an innocent look-alike: `share` have the right structure, `check` of these the right check
+    digit."""
 
     check: float
     share: float = 1.0
@@ -57,7 +60,8 @@ def tail(count: int, chance: float, least: int) -> float:
 
 @dataclass
 class Sample:
-    """The look-alikes with the smallest hashes: `hashes` ascending, `grades` 0 right length, 1 structure, 2 check."""
+    """The look-alikes with the smallest hashes: `hashes` ascending, `grades` 0 right length, 1 structure, 2
+    check."""
 
     hashes: Hashes = field(default_factory=lambda: np.empty(0, np.uint32))
     grades: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))

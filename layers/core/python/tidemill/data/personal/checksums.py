@@ -1,4 +1,5 @@
-"""Check digits of identifiers: each over many at once. `cards`, `national` and `iban` call these; nothing is written.
+"""Check digits of identifiers: each over many at once. `cards`, `national` and `iban` call these; nothing is
+written.
 
 `digits` is always an integer matrix, one number a row, one digit a column, the check digit(s) last. The result is
 one boolean a row.

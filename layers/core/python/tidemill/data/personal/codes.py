@@ -1,4 +1,5 @@
-"""Identity numbers as people write them: with letters, or digits grouped in the scheme's way. `texts` calls `codes`.
+"""Identity numbers as people write them: with letters, or digits grouped in the scheme's way. `texts` calls
+`codes`.
 
 Where the writing alone is telling and the checksum strong, a match is sure; where innocent codes of the same form
 are common (eight digits and a letter), the column as a whole decides: see `chance`.
@@ -105,7 +106,7 @@ FORMS = (
         "it_codice_fiscale",
         rf"[A-Z]{{3}}[ -]?[A-Z]{{3}}[ -]?{_DIGIT}{{2}}[ABCDEHLMPRST]{_DIGIT}{{2}}[ -]?[A-Z]{_DIGIT}{{3}}[A-Z]",
         _italian,
-    ),  # fmt: skip
+    ),
     _form("uk_nino", r"[A-Z]{2}[ -]?[0-9]{2}([ -])[0-9]{2}\1[0-9]{2}[ -]?[A-Z]", _nino),
     _form("uk_nino", r"[A-Z]{2}[0-9]{6}[A-Z]", _nino, Odds(0.08)),
     _form("uk_nino", r"[A-Z]{2}[0-9]{6}[ -][A-D]", _nino),

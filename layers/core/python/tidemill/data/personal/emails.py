@@ -1,7 +1,7 @@
 """Mail addresses in normal text. `texts` calls `emails`; nothing is written.
 
-RFC 5321 section 4.1.2 and RFC 6531 (international), less the signs that nobody's address has but every URL: / = ? & | { }.
-Quoted local parts, address literals and the spelled-out (at) are in.
+RFC 5321 section 4.1.2 and RFC 6531 (international), less the signs that nobody's address has but every URL: / = ?
+& | { }. Quoted local parts, address literals and the spelled-out (at) are in.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""What one array of texts or numbers holds: prefilter, then patterns. `scanner` counts it, `masking` replaces it."""
+"""What one array of texts or numbers holds: prefilter, then patterns. `scanner` counts it, `masking` replaces
+it."""
 
 import re
 from collections.abc import Iterator

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from tidemill.data.personal.checksums import mod_97_10
 
 _LENGTHS = (
-    "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 "
-    "ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 "
-    "LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 "
-    "PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 "
-    "YE30"
+    "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 "
+    "EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 "
+    "IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 "
+    "NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 "
+    "SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30 "
 )
 LENGTHS = {entry[:2]: int(entry[2:]) for entry in _LENGTHS.split()}
 _START = re.compile(rf"(?<![A-Z0-9])(?:{'|'.join(LENGTHS)})[ .\-]?[0-9][ .\-]?[0-9](?=[ .\-]?[A-Z0-9])")
@@ -22,7 +22,8 @@ _FEWEST_DIGITS = 8  # every registered account number has more; words after "AT 
 
 
 def ibans(text: str) -> Iterator[tuple[int, int, bool]]:
-    """(start, end, whether the check digits agree) of what has an IBAN's country and length in upper-case `text`."""
+    """(start, end, whether the check digits agree) of what has an IBAN's country and length in upper-case
+    `text`."""
     for start in _START.finditer(text):
         end, code = _collect(text, start.start(), LENGTHS[text[start.start() : start.start() + 2]])
         if code and sum(sign.isdigit() for sign in code[4:]) >= _FEWEST_DIGITS:

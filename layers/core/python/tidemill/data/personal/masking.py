@@ -1,7 +1,8 @@
-"""Record batches without their personal data: what the scanner finds is replaced by its kind. ValidateVersion calls
-`mask_batch` where a project says `personal_data: mask`.
+"""Record batches without their personal data: what the scanner finds is replaced by its kind. ValidateVersion
+calls `mask_batch` where a project says `personal_data: mask`.
 
-In text a token takes the value's place, `[email]`; a number becomes null; names of columns and fields are masked too.
+In text a token takes the value's place, `[email]`; a number becomes null; names of columns and fields are masked
+too.
 """
 
 from collections import Counter
@@ -35,9 +36,7 @@ def mask_batch(batch: Any, seen: Scanner | None = None) -> tuple[Any, Counter[tu
             )
         name = texts.mask_text(field.name)
         columns.append(column)
-        fields.append(
-            pa.field(name, column.type, field.nullable and True or column.null_count > 0, field.metadata)
-        )
+        fields.append(pa.field(name, column.type, field.nullable or column.null_count > 0, field.metadata))
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields, batch.schema.metadata)), counts
 
 
@@ -50,8 +49,8 @@ class _Column:
         self.name, self.scanner, self.reported, self.counts = name, scanner, reported, counts
 
     def masked(self, array: Any, path: str, telling: frozenset[str]) -> Any:
-        """The array masked; itself if nothing is found in it. Its type stays, but that of odd kinds (views, unions,
-        run ends) which become plain, and nullability."""
+        """The array masked; itself if nothing is found in it. Its type stays, but that of odd kinds (views,
+        unions, run ends) which become plain, and nullability."""
         simple = nested.plain(array)
         kind = simple.type
         if pa.types.is_dictionary(kind):

@@ -33,10 +33,10 @@ def _pair(digits: Digits, at: int) -> Digits:
 
 def _day_and_month(digits: Digits, month: int, day: int, *, centuries: tuple[int, ...] = (0,)) -> Flags:
     months, days = _pair(digits, month), _pair(digits, day)
-    fits = np.zeros(len(digits), np.bool_)
+    fits: Flags = np.zeros(len(digits), np.bool_)
     for added in centuries:
         fits |= (months > added) & (months <= added + 12)
-    fits: Flags = fits & (days >= 1) & (days <= 31)
+    fits &= (days >= 1) & (days <= 31)
     return fits
 
 
@@ -45,7 +45,8 @@ def _any(digits: Digits) -> Flags:
 
 
 def ssn(digits: Digits) -> Flags:
-    """SSA, POMS RM 10201.035: no area 000, 666 or 900-999, no group 00, no serial 0000. There is no check digit."""
+    """SSA, POMS RM 10201.035: no area 000, 666 or 900-999, no group 00, no serial 0000. There is no check
+    digit."""
     area = _pair(digits, 0) * 10 + digits[:, 2]
     serial = checksums.number(digits[:, 5:])
     fits: Flags = (area > 0) & (area != 666) & (area < 900) & (_pair(digits, 3) > 0) & (serial > 0)
@@ -76,7 +77,8 @@ def _nir_key(digits: Digits) -> Flags:
 
 def _pesel(digits: Digits) -> Flags:
     """Ustawa o ewidencji ludności, Dz.U. 2010 nr 217 poz. 1427: century in the month, weights 1 3 7 9."""
-    return checksums.weighted(digits, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1), 10) == 0
+    fits: Flags = checksums.weighted(digits, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1), 10) == 0
+    return fits
 
 
 def _belgian(digits: Digits) -> Flags:
@@ -91,7 +93,9 @@ def _chinese(digits: Digits) -> Flags:
     province, year = _pair(digits, 0), _pair(digits, 6) * 100 + _pair(digits, 8)
     provinces = (11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46)
     west = (50, 51, 52, 53, 54, 61, 62, 63, 64, 65, 71, 81, 82, 83)
-    fits: Flags = np.isin(province, provinces + west) & (year >= 1850) & (year < 2030) & _day_and_month(digits, 10, 12)
+    fits: Flags = (
+        np.isin(province, provinces + west) & (year >= 1850) & (year < 2030) & _day_and_month(digits, 10, 12)
+    )
     return fits
 
 

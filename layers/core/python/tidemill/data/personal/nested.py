@@ -1,4 +1,5 @@
-"""The leaves of Arrow columns: what a list of structs of strings holds, with its path and rows. `scanner` walks here.
+"""The leaves of Arrow columns: what a list of structs of strings holds, with its path and rows. `scanner` walks
+here.
 
 Dictionary columns give their dictionary once, with the rows of each entry; types without text or numbers (times,
 booleans) give nothing.

@@ -1,8 +1,8 @@
 """Phone numbers in normal text. `texts` calls `phones`, and `named` where a name says that a number is one.
 
-Bare digits are a phone number only if a name says so. Otherwise it takes a plus and a country's code (ITU-T E.164),
-or separators and a national form: North America (NANPA: areas start with 2-9; made-up numbers have any exchange), a trunk 0, or an area
-code in parentheses.
+Bare digits are a phone number only if a name says so. Otherwise it takes a plus and a country's code (ITU-T
+E.164), or separators and a national form: North America (NANPA: areas start with 2-9; made-up numbers have any
+exchange), a trunk 0, or an area code in parentheses.
 """
 
 import re
@@ -34,7 +34,8 @@ _NATIONAL = re.compile(
 )
 _LABEL = re.compile(
     r"(?<![^\W\d_])(?:phones?|telephone|tel|mobile|cell(?:phone)?|fax|telefax|whatsapp|msisdn|telefon|telefono|"
-    r"teléfono|téléphone|telefone|celular|móvil|mobil|handy|rufnummer|telefoon|cellulare)(?:[ _\-]?(?:no|num|nr|number|"
+    r"teléfono|téléphone|telefone|celular|móvil|mobil|handy|rufnummer|telefoon|cellulare)"
+    r"(?:[ _\-]?(?:no|num|nr|number|"
     r"nummer))?[\"'\\\]]{0,3}\s{0,2}(?P<mark>[:=#.]|is|>)?\s{0,2}[\"'\\\[(]{0,4}"
     r"(?P<number>[+(]?\d[\d ().\-/]{5,20}\d)(?![\w.])",
     re.IGNORECASE,

@@ -1,7 +1,8 @@
 """Which cells of a text column deserve a look, by its bytes. `engine` calls `suspects`; nothing is written.
 
-Everything `texts` can find holds an @ (or an escape of it), six digits, or digits that are not ASCII. So most cells
-are settled by a few passes of numpy over the column's bytes, and the rest by RE2, before any Python sees them.
+Everything `texts` can find holds an @ (or an escape of it), six digits, or digits that are not ASCII. So most
+cells are settled by a few passes of numpy over the column's bytes, and the rest by RE2, before any Python sees
+them.
 """
 
 from typing import Any
@@ -14,7 +15,10 @@ import pyarrow.compute as pc
 from tidemill.data.personal import vocabulary
 
 FEWEST_DIGITS = 6  # a NINO's; every other number has more
-_AT_ESCAPED = r"%(?:25)*40|&(?:amp;)*#0*64\b|&(?:amp;)*#[xX]0*40\b|&(?:amp;)*commat;|\\u0040|\\x40|[\[({]\s?(?i:at|ät|@)\s?[\])}]"
+_AT_ESCAPED = (
+    r"%(?:25)*40|&(?:amp;)*#0*64\b|&(?:amp;)*#[xX]0*40\b|&(?:amp;)*commat;|\\u0040|\\x40"
+    r"|[\[({]\s?(?i:at|ät|@)\s?[\])}]"
+)
 _ESCAPES, _BRACKETS = b"%&\\", b"([{"
 _AFTER_BRACKET = np.frombuffer(b"aA@ \t\xc3\xef", np.uint8)
 _MAIL = r"[^\s@]\s?@\s?[^\s@]+|@\["
@@ -27,15 +31,18 @@ _FOREIGN = (
 )
 _TIMES = r"(?:19|20)\d\d[-/.](?:0[1-9]|1[0-2])[-/.][0-3]\d(?:[T _]?[0-2]\d:[0-5]\d(?::\d\d(?:[.,]\d+)?)?)?"
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_PLAIN_CELL = rf"^(?:{_TIMES}[Z\d:+ -]*|{_UUID}|[-+]?\d{{0,8}}\.\d+(?:[eE](?:-\d+|\+?0?[0-7]))?|[0-9a-fA-F]{{32,}}|\d{{6,8}})$"
+_PLAIN_CELL = (
+    rf"^(?:{_TIMES}[Z\d:+ -]*|{_UUID}|[0-9a-fA-F]{{32,}}|\d{{6,8}}"
+    r"|[-+]?\d{0,8}\.\d+(?:[eE](?:-\d+|\+?0?[0-7]))?)$"
+)
 # Inside longer text: times, UUIDs, digests longer than an IBAN, short decimals, epochs in ms, us and ns.
 _NOISE = (
     rf"\b{_TIMES}|\b{_UUID}\b|\b[0-9a-fA-F]{{35,}}\b|\b[0-9a-fA-F]{{32}}\b|\b1(?:\d{{12}}|\d{{15}}|\d{{18}})\b"
     r"|((?:^|[,:\[=\"'])\s?)-?(?:[1-9]\d{0,3}|0)\.\d{1,18}([\s,\])}\"';]|$)"
 )
 _GAP = r"[^\dA-Za-z,;:\"'{}=<>\[\]]"
-# Eleven digits in a row, nine with gaps; or the letters and digits of an IBAN, a NINO, a Spanish, Finnish or Italian
-# id; or an escape that may hide any of these.
+# Eleven digits in a row, nine with gaps; or the letters and digits of an IBAN, a NINO, a Spanish, Finnish or
+# Italian id; or an escape that may hide any of these.
 _SUSPECT = (
     rf"\d{{11}}|(?:\d{_GAP}{{0,9}}){{8}}\d"
     rf"|(?:\d{_GAP}{{0,6}}){{7}}\d[\W_]{{0,6}}[A-Za-z]"
@@ -106,11 +113,12 @@ def _with_digits(data: Bytes, offsets: Rows) -> Rows:
     # Counted by eights first: an upper bound, an eighth of the work.
     eighths = np.concatenate([[0], np.cumsum(np.bitwise_count(_digit_bits(data)), dtype=np.int64)])
     starts, ends = offsets[long], offsets[long + 1]
-    rows = long[eighths[(ends + 7) >> 3] - eighths[starts >> 3] >= FEWEST_DIGITS]
+    rows: Rows = long[eighths[(ends + 7) >> 3] - eighths[starts >> 3] >= FEWEST_DIGITS]
     if len(rows) * 50 < len(offsets):
         return rows
     exact = np.concatenate([[0], np.cumsum((data - np.uint8(48)) < 10, dtype=np.int64)])
-    return rows[exact[offsets[rows + 1]] - exact[offsets[rows]] >= FEWEST_DIGITS]
+    rows = rows[exact[offsets[rows + 1]] - exact[offsets[rows]] >= FEWEST_DIGITS]
+    return rows
 
 
 def _digit_bits(data: Bytes) -> Bytes:

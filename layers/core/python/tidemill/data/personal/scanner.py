@@ -166,7 +166,8 @@ def _told(key: Key, places: Collection[tuple[int, str]]) -> list[Finding]:
 
 
 def _evidence(leaf: nested.Leaf, seen: Seen) -> Iterator[tuple[str, str, Where, Entries, Any, Any, str]]:
-    """(kind, detail, where, rows with a valid one, hashes and grades of the look-alikes, path inside JSON text)."""
+    """(kind, detail, where, rows with a valid one, hashes and grades of the look-alikes, path inside JSON
+    text)."""
     for numbers in seen.numbers:
         look = numbers.look
         grades = (look.structured.astype(np.uint8)) + look.valid

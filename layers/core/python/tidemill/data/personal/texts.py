@@ -1,4 +1,5 @@
-"""Every look-alike in one text, and texts with the personal data masked. `engine`, `scanner` and messages use this."""
+"""Every look-alike in one text, and texts with the personal data masked. `engine` and `scanner` call this, and
+whoever writes a message that may quote data."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,13 +16,15 @@ _SEP = r"(?:[ \t._\-/]{1,3})"
 # Card numbers as they are printed: 4-4-4-4 and longer, 4-6-5 (American Express), 4-6-4 (Diners Club).
 _GROUPED = re.compile(
     rf"(?<![\w.])(?<!\d[ \t\-/])(?:\d{{4}}{_SEP}\d{{4}}{_SEP}\d{{4}}{_SEP}\d{{4}}(?:{_SEP}\d{{1,3}})?"
-    rf"|\d{{4}}{_SEP}\d{{6}}{_SEP}\d{{4,5}}|\d{{8}}{_SEP}\d{{8}}|\d{{6}}{_SEP}\d{{10}})(?!\w|[ ._\-/,]\d(?!\d?/\d\d))"
+    rf"|\d{{4}}{_SEP}\d{{6}}{_SEP}\d{{4,5}}|\d{{8}}{_SEP}\d{{8}}|\d{{6}}{_SEP}\d{{10}})"
+    r"(?!\w|[ ._\-/,]\d(?!\d?/\d\d))"
 )
 _RUN = re.compile(r"(?<![\w.+])(?<!\d[,\-])\d{11,19}(?!\w|[,\-]\d|\.(?!0+(?!\d))\d)")
 # Shapes that are nobody's: times, addresses of machines, hexadecimal digests, decimals.
 _UUID = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-z])", re.IGNORECASE)
 _INNOCENT = re.compile(
-    r"(?<!\d)\d{4}([-/.])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)(?:[T _]?\d\d[:.]\d\d(?:[:.]\d\d(?:[.,]\d+)?)?)?"
+    r"(?<!\d)\d{4}([-/.])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)"
+    r"(?:[T _]?\d\d[:.]\d\d(?:[:.]\d\d(?:[.,]\d+)?)?)?"
     r"(?:Z|[ ]?[+-]\d\d:?\d\d(?!\d))?"
     r"|(?<![\d.])[0-3]?\d([-/.])[0-3]?\d\2(?:19|20)\d\d(?!\d)"
     r"|(?<![\d.])[0-3]\d([-/.])[0-3]\d\3\d\d[ T]\d\d:?\d\d(?!\d)"
@@ -38,7 +41,7 @@ TOKEN = "[{}]"
 
 
 def find(text: str, telling: frozenset[str] = frozenset()) -> list[Match]:
-    """The look-alikes in `text`, their places in the text as it is; `telling`: what the column's name announces."""
+    """The look-alikes in `text`, with their places in it; `telling`: what the column's name announces."""
     normal = normalise(text)
     found: list[Match] = []
     plain = normal.text

@@ -1,7 +1,7 @@
 """What a column's or key's name says about its values, in several languages. `scanner`, `engine` and `texts` ask.
 
-`subject` is the weaker evidence: people's names, addresses, birth dates cannot be told by their values. `telling` says
-which numbers to expect: in a column `phone` bare digits are phone numbers.
+`subject` is the weaker evidence: people's names, addresses, birth dates cannot be told by their values. `telling`
+says which numbers to expect: in a column `phone` bare digits are phone numbers.
 """
 
 import re
@@ -12,11 +12,11 @@ from functools import lru_cache
 # stands for any such border, or none: `birth date` is birth_date, birthDate, birthdate.
 _WORDS: dict[str, str] = {
     "email": "email|e mail|mail address|mailadresse|correo|courriel|adresse mail|epost|邮箱|メール|почта",
-    "phone": "phone|phones|phone number|telephone|tel|mobile|mobile number|cell phone|cell number|fax|telefax|msisdn|"
-    "whatsapp|telefon|telefonnummer|handynummer|handy nr|rufnummer|telefono|telefone|celular|movil|mobil|gsm|"
+    "phone": "phone|phones|phone number|telephone|mobile|mobile number|cell phone|cell number|fax|telefax|"
+    "tel|msisdn|whatsapp|telefon|telefonnummer|handynummer|handy nr|rufnummer|telefono|telefone|celular|movil|mobil|gsm|"
     "numero de telephone|telephone portable|telefoon|telefoonnummer|cellulare|puhelin|电话|手机|電話|телефон",
-    "card": "card number|card no|card num|credit card|debit card|cc num|cc number|cc no|pan number|card pan|kreditkarte|"
-    "kartennummer|carte bancaire|numero carte|tarjeta|numero tarjeta|carta di credito|cartao",
+    "card": "card number|card no|card num|credit card|debit card|cc num|cc number|cc no|pan number|card pan|"
+    "kreditkarte|kartennummer|carte bancaire|numero carte|tarjeta|numero tarjeta|carta di credito|cartao",
     "iban": "iban|bank account|account iban|bankverbindung|kontonummer|compte bancaire|cuenta bancaria",
     "us_ssn": "ssn|social security|social security number|social sec",
     "nl_bsn": "bsn|burgerservicenummer|sofinummer|sofi nummer",
@@ -28,7 +28,8 @@ _WORDS: dict[str, str] = {
     "securite sociale|insee|steuer id|steuer idnr|steuerliche identifikationsnummer|idnr|tax id|taxpayer id|dni|"
     "nie|nif|codice fiscale|cod fiscale|codfiscale|pesel|rijksregister|rijksregisternummer|registre national|"
     "personal identity|ahv|ahv nr|avs|resident id|id card|身份证|hetu|henkilotunnus|cedula|curp",
-    "passport": "passport|passport number|passport no|passeport|reisepass|passnummer|pasaporte|passaporto|passaporte|护照",
+    "passport": "passport|passport number|passport no|passeport|reisepass|passnummer|pasaporte|passaporto|"
+    "passaporte|护照",
     "licence": "driver licence|driver license|drivers license|driving licence|fuhrerschein|permis de conduire",
     "birth_date": "birth date|date of birth|dob|birthday|birth day|born|geburtsdatum|geburtstag|geb datum|"
     "date de naissance|date naissance|naissance|fecha de nacimiento|fecha nacimiento|nacimiento|data di nascita|"
@@ -46,13 +47,24 @@ _WORDS: dict[str, str] = {
 }
 _ALONE = {"name": "name", "nom": "name", "nombre": "name", "nome": "name", "naam": "name", "names": "name"}
 # `phone_model`, `email_count`, `ip_address`, `product name`: about something else.
-_OTHER = frozenset(
-    "count counts ip mac model type kind brand os time timestamp at since minutes seconds "
-    "duration usage plan service charge charges cost price rate ratio share avg mean sum total has is verified valid "
-    "opt optin consent subscribed opened clicked clicks sent status flag length len domain provider hash hashed url "
-    "wallet contract memory bucket server host version protocol".split()
+_ABOUT_IT = (
+    "count counts ip mac model type kind brand os time timestamp at since minutes seconds duration usage "
+    "plan service charge charges cost price rate ratio share avg mean sum total has is verified valid opt "
+    "optin consent subscribed opened clicked clicks sent status flag length len domain provider hash "
+    "hashed url wallet contract memory bucket server host version protocol "
 )
-_NUMBERED = frozenset("phone card us_ssn nl_bsn se_personnummer br_cpf in_aadhaar ca_sin national_id".split())
+_OTHER = frozenset(_ABOUT_IT.split())
+_NUMBERED = (
+    "phone",
+    "card",
+    "us_ssn",
+    "nl_bsn",
+    "se_personnummer",
+    "br_cpf",
+    "in_aadhaar",
+    "ca_sin",
+    "national_id",
+)
 
 
 def _pattern(words: str) -> re.Pattern[str]:
