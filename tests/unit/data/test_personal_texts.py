@@ -10,10 +10,11 @@ from tests.unit.data.personal_specimens import CLEAN, FOUND
 from tidemill.data.personal import mask_text, texts, vocabulary
 
 
-@pytest.mark.parametrize(("kind", "detail", "text"), FOUND)
+# JSON is a whole cell, and so is a number in scientific notation.
+@pytest.mark.parametrize(
+    ("kind", "detail", "text"), [found for found in FOUND if found[2][0] not in "{[" and "e+" not in found[2]]
+)
 def test_a_specimen_is_found_in_longer_text(kind: str, detail: str, text: str) -> None:
-    if text[:1] in "{[" or texts.accepted(texts.find(text)) == []:
-        return  # JSON stands alone; scientific notation counts as a whole cell only
     matches = texts.accepted(texts.find(f"Note: {text} (seen by us)"))
     assert (kind, detail or matches[0].detail) in {(match.kind, match.detail) for match in matches}
 

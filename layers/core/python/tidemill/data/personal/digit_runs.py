@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,10 +54,20 @@ def look(values: Values, lengths: npt.NDArray[np.int64], telling: frozenset[str]
         if not schemes and length not in cards.DIGITS:
             continue
         at = np.flatnonzero((lengths == length) & ~taken)
-        if length in cards.DIGITS:
-            yield _card(at, values[at], length)
-        for scheme in schemes:
-            yield _judge(scheme, at, values[at])
+        looks = [_card(at, values[at], length)] if length in cards.DIGITS else []
+        yield from _explained([*looks, *(_judge(scheme, at, values[at]) for scheme in schemes)])
+
+
+def _explained(looks: list[Look]) -> list[Look]:
+    """What is valid by one scheme is no evidence against another: a PESEL is no failed Steuer-ID."""
+    if len(looks) < 2:
+        return looks
+    others = np.sum([look.valid for look in looks], axis=0)
+    kept = [look.valid | (others == 0) for look in looks]
+    return [
+        replace(look, positions=look.positions[keep], structured=look.structured[keep], valid=look.valid[keep])
+        for look, keep in zip(looks, kept, strict=True)
+    ]
 
 
 def _card(at: Positions, values: Values, length: int) -> Look:

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 
 _ESCAPE = re.compile(
-    r"(?:%[0-9A-Fa-f]{2})+|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});?|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}"
+    r"(?:%[0-9A-Fa-f]{2})+|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});?|\\{1,8}u[0-9A-Fa-f]{4}|\\{1,8}x[0-9A-Fa-f]{2}"
 )
 _ROUNDS = 3  # escapes of escapes: %2540, &amp;#64;
 _DASHES = "\u2212\u2043\u02d7\u00ac\u2796"
@@ -67,7 +67,7 @@ def _decoded(escape: str) -> list[tuple[str, int]]:
             return [(sign, 1) for sign in escape]
         return [(sign, 3 * len(sign.encode())) for sign in decoded]
     if escape.startswith("\\"):
-        return [(chr(int(escape[2:], 16)), len(escape))]
+        return [(chr(int(escape.lstrip("\\")[1:], 16)), len(escape))]
     plain = html.unescape(escape)
     return [(plain, len(escape))] if len(plain) == 1 else [(sign, 1) for sign in escape]
 

@@ -22,12 +22,22 @@ _AT_ESCAPED = (
 _ESCAPES, _BRACKETS = b"%&\\", b"([{"
 _AFTER_BRACKET = np.frombuffer(b"aA@ \t\xc3\xef", np.uint8)
 _MAIL = r"[^\s@]\s?@\s?[^\s@]+|@\["
-# Digits in other scripts and full width, and the other two @.
-_FOREIGN = (
-    r"[\x{660}-\x{669}\x{6F0}-\x{6F9}\x{7C0}-\x{7C9}\x{966}-\x{96F}\x{9E6}-\x{9EF}\x{A66}-\x{A6F}\x{AE6}-\x{AEF}"
-    r"\x{B66}-\x{B6F}\x{BE6}-\x{BEF}\x{C66}-\x{C6F}\x{CE6}-\x{CEF}\x{D66}-\x{D6F}\x{DE6}-\x{DEF}\x{E50}-\x{E59}"
-    r"\x{ED0}-\x{ED9}\x{F20}-\x{F29}\x{1040}-\x{1049}\x{17E0}-\x{17E9}\x{1810}-\x{1819}\x{FF10}-\x{FF19}"
-    r"\x{1D7CE}-\x{1D7FF}\x{FF20}\x{FE6B}]"
+# The zeros of other scripts' digits, full width among them, each with nine more after it; and the other two @.
+_ZEROS = (
+    "\u0660\u06f0\u07c0\u0966\u09e6\u0a66\u0ae6\u0b66\u0be6\u0c66\u0ce6\u0d66\u0e50\u0ed0\u0f20\u1040\u17e0\u1810\uff10"
+    "\U0001d7ce\U0001d7d8\U0001d7e2\U0001d7ec\U0001d7f6"
+)
+_FOREIGN = "[" + "".join(f"{zero}-{chr(ord(zero) + 9)}" for zero in _ZEROS) + "\uff20\ufe6b]"
+
+
+def _as_bytes(sign: str) -> str:
+    return "".join(rf"\x{byte:02x}" for byte in sign.encode())
+
+
+# The same in the bytes of UTF-8, for binary columns; the last byte of ten digits in a row never overflows.
+_FOREIGN_BYTES = "|".join(
+    [rf"{_as_bytes(zero)[:-4]}[{_as_bytes(zero)[-4:]}-{_as_bytes(chr(ord(zero) + 9))[-4:]}]" for zero in _ZEROS]
+    + [_as_bytes(sign) for sign in "\uff20\ufe6b"]
 )
 _TIMES = r"(?:19|20)\d\d[-/.](?:0[1-9]|1[0-2])[-/.][0-3]\d(?:[T _]?[0-2]\d:[0-5]\d(?::\d\d(?:[.,]\d+)?)?)?"
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -73,9 +83,10 @@ def suspects(cells: Any, *, telling: bool) -> Rows:
         found.append(_matching(cells, _rows_of(np.flatnonzero(data == 64), offsets), _MAIL))
     if len(marks := _marks(data, raw)):
         found.append(_matching(cells, _rows_of(marks, offsets), _AT_ESCAPED))
-    text = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
-    if text and not raw.isascii():
-        found.append(np.flatnonzero(_flags(pc.match_substring_regex(cells, _FOREIGN))))
+    if not raw.isascii():
+        text = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
+        foreign = pc.match_substring_regex(cells, _FOREIGN if text else _FOREIGN_BYTES)
+        found.append(np.flatnonzero(_flags(foreign)))
     return np.unique(np.concatenate(found))
 
 

@@ -43,15 +43,17 @@ class Tally:
     places: list[tuple[int, str]] = field(default_factory=list)
     sample: Sample = field(default_factory=Sample)
 
-    def add(self, count: int, places: Collection[tuple[int, str]]) -> None:
+    def add(self, count: int, places: Collection[tuple[int, str]], kept: int) -> None:
         self.count += count
-        self.places = heapq.nsmallest(KEPT, {*self.places, *places})
+        self.places = heapq.nsmallest(kept, {*self.places, *places})
 
 
 class Scanner:
-    """`exceptions`: for a column, the kinds it may hold; "all" stands for every kind."""
+    """`exceptions`: for a column, the kinds it may hold; "all" stands for every kind. `kept`: how many findings of a
+    column and kind are kept."""
 
-    def __init__(self, exceptions: Mapping[str, Collection[str]] | None = None) -> None:
+    def __init__(self, exceptions: Mapping[str, Collection[str]] | None = None, *, kept: int = KEPT) -> None:
+        self.kept = kept
         self.exceptions = {column: frozenset(kinds) for column, kinds in (exceptions or {}).items()}
         self._tallies: dict[Key, Tally] = {}
         self._names: dict[Finding, None] = {}
@@ -59,7 +61,7 @@ class Scanner:
         self._told_names = 0
 
     def scan(self, batch: Any, first_row: int = 0) -> list[Finding]:
-        """What is certain in this batch, at most KEPT of a column and kind over all batches, and what the names of
+        """What is certain in this batch, at most `kept` of a column and kind over all batches, and what the names of
         its columns and fields say. Rows count from `first_row`."""
         for finding in _names_of(batch.schema):
             if not self.excepted(finding.column, finding.kind):
@@ -100,7 +102,7 @@ class Scanner:
         self._names |= other._names
         for key, tally in other._tallies.items():
             mine = self._tallies.setdefault(key, Tally())
-            mine.add(tally.count, tally.places)
+            mine.add(tally.count, tally.places, self.kept)
             mine.sample.add(tally.sample.hashes, tally.sample.grades)
 
     def excepted(self, column: str, kind: str) -> bool:
@@ -126,8 +128,8 @@ class Scanner:
                 continue
             key = Key(name, leaf.path, kind, detail, where)
             tally = self._tallies.setdefault(key, Tally())
-            places = [(int(row) + first_row, inner) for row in np.unique(rows)[:KEPT]]
-            tally.add(len(rows), places)
+            places = [(int(row) + first_row, inner) for row in np.unique(rows)[: self.kept]]
+            tally.add(len(rows), places, self.kept)
             tally.sample.add(hashes, grades)
             if where == "sure":
                 yield from self._few(_told(key, places))
@@ -135,7 +137,7 @@ class Scanner:
     def _few(self, findings: list[Finding]) -> Iterator[Finding]:
         for finding in findings:
             self._told[finding.column, finding.kind] += 1
-            if self._told[finding.column, finding.kind] <= KEPT:
+            if self._told[finding.column, finding.kind] <= self.kept:
                 yield finding
 
 

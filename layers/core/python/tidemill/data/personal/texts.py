@@ -43,11 +43,16 @@ TOKEN = "[{}]"
 def find(text: str, telling: frozenset[str] = frozenset()) -> list[Match]:
     """The look-alikes in `text`, with their places in it; `telling`: what the column's name announces."""
     normal = normalise(text)
-    found: list[Match] = []
     plain = normal.text
-    for match in _search(plain, telling):
-        found.append(_placed(match, plain, normal))
-    return sorted(found, key=lambda match: (match.start, match.end))
+    found = [_placed(match, plain, normal) for match in _search(plain, telling)]
+    # What is part of a valid number is no failed look-alike.
+    right = [match for match in found if match.valid]
+    failed = [one for one in found if not one.valid and not any(_overlap(one, other) for other in right)]
+    return sorted([*right, *failed], key=lambda match: (match.start, match.end))
+
+
+def _overlap(one: Match, other: Match) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def mask_text(text: str) -> str:
@@ -121,8 +126,9 @@ def _search(text: str, telling: frozenset[str]) -> Iterator[Match]:
             # Perhaps chance: it stays in sight, so that what follows it is not taken for the start of something.
             taken.append(match)
     for start, end in phones.phones(seen):
-        if not any(match.start < end and start < match.end for match in taken):
-            yield Match("phone", "", start, end)
+        phone = Match("phone", "", start, end)
+        if not any(_overlap(phone, match) for match in taken):
+            yield phone
 
 
 def _numbers(seen: str) -> Iterator[Match]:

@@ -45,6 +45,7 @@ _WORDS: dict[str, str] = {
     "address": "address|street|street address|home address|postal address|address line 1|address line 2|adresse|"
     "anschrift|strasse|direccion|domicilio|indirizzo|endereco|adres|straat|ulica|calle|地址|住所|адрес",
 }
+_MASKED = re.compile(r"\[(?:email|phone|card|iban|national_id)\]")  # says what was there, no more
 _ALONE = {"name": "name", "nom": "name", "nombre": "name", "nome": "name", "naam": "name", "names": "name"}
 # `phone_model`, `email_count`, `ip_address`, `product name`: about something else.
 _ABOUT_IT = (
@@ -106,7 +107,7 @@ def telling(name: str) -> frozenset[str]:
 
 def _plain(name: str) -> str:
     """Lower case, no accents, words apart: `Nº_TéléphoneClient` → `no telephone client`."""
-    apart = re.sub(r"(?<=[^\W\d_])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", " ", name[:200])
+    apart = re.sub(r"(?<=[^\W\d_])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", " ", _MASKED.sub(" ", name[:200]))
     folded = "".join(
         sign for sign in unicodedata.normalize("NFKD", apart) if not unicodedata.combining(sign)
     ).casefold()
