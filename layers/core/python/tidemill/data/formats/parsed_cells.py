@@ -52,29 +52,36 @@ class Layout:
         known = {name: kinds[name] for name in names if name in kinds}
         return cls(names, frozenset(rules), delimiter, known)
 
+    def all_kinds(self) -> dict[str, Kind]:
+        """The kind of each column; of one that nothing is known of, the narrowest."""
+        return {name: self.kinds.get(name, Kind.INTEGER) for name in self.names}
+
 
 def empty(layout: Layout) -> Block:
     """The block of a file without rows."""
-    kinds = {name: layout.kinds.get(name, Kind.INTEGER) for name in layout.names}
+    kinds = layout.all_kinds()
     arrays = [pa.array([], ARROW[kind]) for kind in kinds.values()]
     batch = pa.RecordBatch.from_arrays(arrays, names=layout.names)
-    return Block(batch, np.array([], np.int64), lambda _: b"")
+    return Block(batch, kinds, np.array([], np.int64), lambda _: b"")
 
 
 def parse(text: bytes, spans: Spans, layout: Layout) -> Block:
     """The block of these rows. Raises Widened."""
-    parser = _ArrowParser(text, layout) if spans.regular else None
-    if parser is None or not parser.agrees(spans):
+    parser: _ArrowParser | _CsvParser = (
+        _ArrowParser(text, layout) if spans.regular else _CsvParser(text, spans, layout)
+    )
+    batch, unreadable, texts = _typed(parser, layout)
+    if isinstance(parser, _ArrowParser) and not parser.agrees(spans):
         parser = _CsvParser(text, spans, layout)
+        batch, unreadable, texts = _typed(parser, layout)
     kept = np.delete(np.arange(spans.starts.size), parser.skipped)
     faults = [_uneven(text, spans, row, len(layout.names), found) for row, found in parser.uneven.items()]
-    batch, unreadable, texts = _typed(parser, layout)
     starts, ends = spans.starts[kept], spans.ends[kept]
 
     def raw(row: int) -> bytes:
         return text[starts[row] : ends[row]].rstrip(b"\r\n")
 
-    return Block(batch, spans.lines[kept], raw, faults, unreadable, texts)
+    return Block(batch, layout.all_kinds(), spans.lines[kept], raw, faults, unreadable, texts)
 
 
 def _uneven(text: bytes, spans: Spans, row: int, expected: int, found: int) -> RowFault:
@@ -90,32 +97,33 @@ class _ArrowParser:
         self._buffer, self._layout = pa.py_buffer(text), layout
         self._quotes = b'"' in text
         self.uneven: dict[int, int] = {}
-        self.rows = self._count()
+        self.rows = 0
 
     @property
     def skipped(self) -> list[int]:
         return list(self.uneven)
 
     def agrees(self, spans: Spans) -> bool:
-        """Whether Arrow sees as many rows as there are."""
+        """Whether Arrow sees as many rows as there are; to be asked once columns were read."""
         return self.rows + len(self.uneven) == spans.starts.size
 
     def columns(self, types: Mapping[str, pa.DataType | None]) -> dict[str, pa.Array]:
         """These columns; of the type that Arrow sees in them, where none is given. Raises pa.ArrowInvalid."""
-        table = self._read(types, lambda _: "skip")
+        table = self._read(types)
+        self.rows = table.num_rows
         return {name: _whole(table.column(name)) for name in types}
 
-    def _count(self) -> int:
-        names = self._layout.names
+    def _note(self, row: Any) -> str:
+        # Rows are numbered from 1, empty lines not counted.
+        self.uneven[row.number - 1] = row.actual_columns
+        return "skip"
 
-        def note(row: Any) -> str:
-            # Rows are numbered from 1, empty lines not counted.
-            self.uneven[row.number - 1] = row.actual_columns
-            return "skip"
+    def refused(self, error: pa.ArrowInvalid, types: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """The column that Arrow names in its refusal, by its place in the file."""
+        place = _COLUMN.search(str(error))
+        return self._layout.names[int(place[1])] if place else ""
 
-        return int(self._read({names[0]: pa.string()}, note).num_rows)
-
-    def _read(self, types: Mapping[str, pa.DataType | None], on_uneven: Any) -> pa.Table:
+    def _read(self, types: Mapping[str, pa.DataType | None]) -> pa.Table:
         size = max(self._buffer.size, 1)
         return arrow_csv.read_csv(
             pa.BufferReader(self._buffer),
@@ -123,7 +131,7 @@ class _ArrowParser:
                 use_threads=False, block_size=size + 1, column_names=self._layout.names
             ),
             parse_options=arrow_csv.ParseOptions(
-                delimiter=self._layout.delimiter, newlines_in_values=self._quotes, invalid_row_handler=on_uneven
+                delimiter=self._layout.delimiter, newlines_in_values=self._quotes, invalid_row_handler=self._note
             ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types={name: kind for name, kind in types.items() if kind is not None},
@@ -163,6 +171,11 @@ class _CsvParser:
             return self._guessed(types, place)
         return {name: _nulled(pa.array(self._cells[place[name]], pa.string())) for name in types}
 
+    def refused(self, error: pa.ArrowInvalid, types: Mapping[str, Any]) -> str:
+        """The column that Arrow names in its refusal, by its place among those that were asked for."""
+        place = _COLUMN.search(str(error))
+        return list(types)[int(place[1])] if place else ""
+
     def _guessed(self, types: Mapping[str, pa.DataType | None], place: Mapping[str, int]) -> dict[str, pa.Array]:
         """By Arrow's reading of the same cells, each quoted properly."""
         buffer = io.StringIO()
@@ -194,8 +207,6 @@ def _typed(
 ) -> tuple[pa.RecordBatch, dict[str, pa.BooleanArray], dict[str, pa.StringArray]]:
     """The columns, the cells of ruled columns that do not fit them, and the text of the columns that have some.
     Raises Widened."""
-    if not parser.rows:
-        return empty(layout).batch, {}, {}
     _guess(parser, layout)
     columns = _fast(parser, layout)
     unreadable: dict[str, pa.BooleanArray] = {}
@@ -238,9 +249,8 @@ def _fast(parser: _ArrowParser | _CsvParser, layout: Layout) -> dict[str, pa.Arr
         try:
             columns = parser.columns(types)
         except pa.ArrowInvalid as error:
-            refused = _COLUMN.search(str(error))
-            name = list(types)[int(refused[1])] if refused else None
-            if name is None:
+            name = parser.refused(error, types)
+            if name not in types:
                 break
             if pa.types.is_timestamp(types[name]) and name not in naive:
                 naive.add(name)
