@@ -93,9 +93,12 @@ def _edits(changes: Sequence[Mapping[str, Any]]) -> Markup:
             "div",
             element("span", change["column"]),
             element(
-                "span", element("del", value(change["before"])), " → ", element("ins", value(change["after"]))
+                "span",
+                element("del", value(change["before"]), class_="none" if change["before"] is None else None),
+                " → ",
+                element("ins", value(change["after"])),
+                element("span", _step(change["before"], change["after"]), class_="step"),
             ),
-            element("span", _step(change["before"], change["after"]), class_="soft"),
         )
         for change in changes
     ]
@@ -123,11 +126,11 @@ def _whole(rows: Rows, what: str) -> list[Markup]:
     }
     names = [(name, "figure" if name in numeric else "") for name in columns]
     lines = [
-        [*(element("span", value(row["values"][name]), class_="value") for name in columns), _place(row)]
+        [_place(row), *(element("span", value(row["values"][name]), class_="value") for name in columns)]
         for row in examples
     ]
     heading = _heading(f"{what.title()} rows", _first(len(lines), rows[what]))
-    return [heading, table([*names, ("File and row", "")], lines)]
+    return [heading, table([("File and row", ""), *names], lines)]
 
 
 def _repeated(rows: Rows) -> list[Markup]:
@@ -175,7 +178,7 @@ def _key(key: Mapping[str, Any]) -> Markup:
 
 
 def _place(row: Mapping[str, Any]) -> Markup:
-    return element("span", element("code", row["path"]), f" {row['row']:,}", class_="soft")
+    return element("span", element("code", row["path"]), f" row {row['row']:,}", class_="soft")
 
 
 def _moved(row: Mapping[str, Any]) -> Markup:

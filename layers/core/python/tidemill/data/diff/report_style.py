@@ -27,14 +27,16 @@ STYLE = (
 h4 { font-size: 14px; margin: 26px 0 0; }
 h4 .soft { font-weight: 400; }
 td.top { vertical-align: top; }
-td .edit { display: grid; grid-template-columns: minmax(110px, auto) auto 1fr;
-  gap: 2px 12px; align-items: baseline; }
+td .edit { display: grid; grid-template-columns: minmax(110px, auto) 1fr; gap: 3px 12px;
+  align-items: baseline; white-space: normal; }
+td .step { margin-left: 10px; color: var(--soft); white-space: nowrap; }
 td .edit > div { display: contents; }
 del, ins { text-decoration: none; padding: 1px 6px; border-radius: 4px; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 del { background: var(--removed-wash); color: var(--removed); text-decoration: line-through;
   text-decoration-thickness: 1px; }
 ins { background: var(--added-wash); color: var(--added); }
+del.none { text-decoration: none; }
 .void { color: var(--soft); font-style: italic; }
 td .value { display: inline-block; max-width: 34ch; overflow: hidden; text-overflow: ellipsis;
   vertical-align: bottom; }
@@ -48,7 +50,7 @@ details p { margin: 8px 0 0; max-width: none; overflow-wrap: anywhere; }
   :root { --added: #1d5a3a; --added-wash: #fff; --removed: #8a2a12; --removed-wash: #fff; --changed: #0a5a6a;
     --same: #ccc; }
   .wide { overflow-x: visible; }
-  th, td { padding: 5px 8px; white-space: normal; }
+  th, td { padding: 4px 6px; white-space: normal; font-size: 8.5pt; overflow-wrap: anywhere; }
   ins { font-weight: 600; }
 }
 """

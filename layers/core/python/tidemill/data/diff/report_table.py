@@ -1,11 +1,13 @@
 """Tables and values of a diff's page. Called by `report`, `report_rows` and `report_columns`."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tidemill.monitoring.markup import Markup, element
 
-SHOWN = 120
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00")
+SHOWN = 80
 """Characters of a value that are shown."""
 
 
@@ -30,9 +32,13 @@ def value(cell: Any) -> str | Markup:
     if cell is None:
         return element("span", "missing", class_="void")
     if isinstance(cell, str):
-        text = cell.removesuffix("+00:00").removesuffix("T00:00:00") if cell.endswith("+00:00") else cell
+        text = _time(cell) if _TIME.fullmatch(cell) else cell
         return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
     return f"{cell:.10g}" if isinstance(cell, float) else str(cell)
+
+
+def _time(text: str) -> str:
+    return text.removesuffix("+00:00").removesuffix("T00:00:00").replace("T", " ")
 
 
 def count(number: int, noun: str) -> str:

@@ -46,7 +46,7 @@ def diff(
     version has no sketch). Raises RecordNotFound for a version that is not there, RequestInvalid for a key that is
     no column of both, ProjectInvalid for a file that does not fit its version's columns any more."""
     facts = [versions.read_fact(objects, project.name, version) for version in (before, after)]
-    sketches = [_sketch(objects, project.name, version) for version in (before, after)]
+    sketches = [_sketch(objects, project.name, fact) for fact in facts]
     kinds = [kinds_of(fact, sketch, project.columns) for fact, sketch in zip(facts, sketches, strict=True)]
     common = compared_as(*kinds)
     named, note = _keys(project, keys, common)
@@ -80,10 +80,10 @@ def _silent(done: int, total: int) -> None:
     """Nobody wants to know."""
 
 
-def _sketch(objects: ObjectStore, project: str, version: int) -> DatasetSketch | None:
+def _sketch(objects: ObjectStore, project: str, fact: versions.Document) -> DatasetSketch | None:
     """None for a version of which not all files were sketched."""
     try:
-        return profiles.of_version(objects, project, version)
+        return profiles.of_version(objects, project, fact)
     except RecordNotFound:
         return None
 
