@@ -4,7 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv as arrow_csv
 
 from tidemill.data.diff.versions_diff import diff
 from tidemill.data.diff.words import verdict
@@ -130,7 +133,7 @@ def test_a_moved_file_has_no_new_rows(new_shore: Any) -> None:
     every = rows(shore, 0, 60)
     put(shore, "a.csv", every[:30])
     for name, lines in (("x/b.csv", every[:30]), ("x/c.csv", every[30:])):
-        shore.walk(shore.upload(name, shore.csv(lines, header=HEADER)))
+        shore.register(shore.upload(name, shore.csv(lines, header=HEADER)))
     answer = shore.walk(shore.upload("x/_SUCCESS", b""))
     found = diff(shore.project, 1, answer["dataset_version"], shore.objects)
     assert [(file["from"], file["path"]) for file in found["files"]["moved"]] == [("a.csv", "x/b.csv")]
@@ -206,7 +209,7 @@ def test_quoted_keys_and_times_by_value(new_shore: Any) -> None:
     lines = [f'"mill ""{i}"", upper\nlock",{line}' for i, line in enumerate(shore.lines(20))]
     put(shore, "a.csv", lines, header)
     other = [line.replace("2026-01-05,", "2026-01-05T02:00:00+02:00,").replace(",2.0,", ",2,") for line in lines]
-    put(shore, "a.csv", edited(other, {}) + ['"mill ""new""",2026-02-01,1,1,N,0'], header)
+    put(shore, "a.csv", [*edited(other, {}), '"mill ""new""",2026-02-01,1,1,N,0'], header)
     found = diff(shore.project, 1, 2, shore.objects)
     assert told(found) == {"added": 1, "removed": 0, "changed": 0, "unchanged": 20}
     assert examples(found, "added", "place") == ['mill "new"']
@@ -249,3 +252,19 @@ def test_what_is_not_there_is_refused(new_shore: Any) -> None:
         diff(shore.project, 1, 2, shore.objects)
     with pytest.raises(RequestInvalid, match="'colour' is not in both versions"):
         diff(shore.project, 1, 1, shore.objects, keys=["colour"])
+
+
+def test_the_same_rows_in_another_format_did_not_change(new_shore: Any) -> None:
+    shore = new_shore(mode="replace", **KEYED)
+    lines = edited(rows(shore, 0, 30), {3: (2, ""), 8: (4, "")})
+    put(shore, "a.csv", lines)
+    buffer = pa.BufferOutputStream()
+    table = arrow_csv.read_csv(pa.BufferReader(shore.csv(lines, header=HEADER)))
+    pq.write_table(table, buffer)
+    shore.walk(shore.upload("a.parquet", buffer.getvalue().to_pybytes()))
+    found = diff(shore.project, 1, 2, shore.objects, memory_bytes=TINY)
+    assert told(found) == {"added": 0, "removed": 0, "changed": 0, "unchanged": 30}
+    told_rows = "".join(json.dumps(row, default=str) + "\n" for row in table.to_pylist()[1:])
+    shore.walk(shore.upload("a.jsonl", told_rows.encode()))
+    found = diff(shore.project, 1, 3, shore.objects, memory_bytes=TINY)
+    assert told(found) == {"added": 0, "removed": 1, "changed": 0, "unchanged": 29}

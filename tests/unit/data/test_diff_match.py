@@ -59,7 +59,12 @@ def spilled(folder: Path, rows: list[Row], keys: list[str], count: int) -> spill
     folder.mkdir()
     file = File(path="a", size=1, sha256="", rows=len(rows))
     batches = [
-        (file, pa.RecordBatch.from_arrays([pa.array(c, f.type) for c, f in zip(zip(*part), SCHEMA)], COLUMNS))
+        (
+            file,
+            pa.RecordBatch.from_arrays(
+                [pa.array(c, f.type) for c, f in zip(zip(*part, strict=True), SCHEMA, strict=False)], COLUMNS
+            ),
+        )
         for start in range(0, len(rows), 7)
         for part in [rows[start : start + 7]]
     ]
@@ -93,8 +98,10 @@ def test_any_rows_are_matched_as_one_by_one(
 
 def _check_pairs(matched: Any, tables: list[pa.Table], keys: list[int]) -> None:
     """A changed pair has one key, and differs exactly where it is said to."""
-    sides = [table.select(COLUMNS).take(pa.array(rows)) for table, rows in zip(tables, matched.changed)]
-    for number, (old, new) in enumerate(zip(*(side.to_pylist() for side in sides))):
+    sides = [
+        table.select(COLUMNS).take(pa.array(rows)) for table, rows in zip(tables, matched.changed, strict=True)
+    ]
+    for number, (old, new) in enumerate(zip(*(side.to_pylist() for side in sides), strict=True)):
         assert all(old[COLUMNS[key]] == new[COLUMNS[key]] for key in keys)
         differs = [name for name in COLUMNS if old[name] != new[name]]
         assert differs and differs == [name for name in COLUMNS if matched.differs[name][number]]

@@ -4,7 +4,7 @@ Called by `versions_diff`; reads nothing but the manifests it is given.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tidemill.data import versions
@@ -32,6 +32,11 @@ def compare_files(before: versions.Document, after: versions.Document) -> dict[s
         "moved": [{"from": moved[path], **_told(new[path])} for path in sorted(moved)],
         "unchanged": sorted(path for path, file in new.items() if path in old and old[path].sha256 == file.sha256),
     }
+
+
+def any_file(files: Mapping[str, Any]) -> bool:
+    """Whether `compare_files` found one that changed."""
+    return any(found for what, found in files.items() if what != "unchanged")
 
 
 def to_read(before: versions.Document, after: versions.Document) -> tuple[tuple[File, ...], tuple[File, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 from tidemill.data import profiles, versions
 from tidemill.data.diff.columns import any_change, compare_columns, compared_as, kinds_of
 from tidemill.data.diff.distributions import compare_distributions
-from tidemill.data.diff.files import compare_files, to_read
+from tidemill.data.diff.files import any_file, compare_files, to_read
 from tidemill.data.diff.rows_diff import Progress, Side, compare_rows
 from tidemill.data.manifests import File
 from tidemill.data.sketches.dataset import DatasetSketch
@@ -64,11 +64,10 @@ def diff(
             memory_bytes=memory_bytes,
             progress=progress or _silent,
         ) | {"note": note}
-    moved = any(files[name] for name in ("added", "removed", "replaced", "moved"))
     return {
         "project": project.name,
         **{name: _shown(fact) for name, fact in zip(("before", "after"), facts, strict=True)},
-        "equal": not moved and not any_change(schema),
+        "equal": not any_file(files) and not any_change(schema),
         "files": files,
         "schema": schema,
         "rows": found,
