@@ -50,7 +50,8 @@ details p { margin: 8px 0 0; max-width: none; overflow-wrap: anywhere; }
   :root { --added: #1d5a3a; --added-wash: #fff; --removed: #8a2a12; --removed-wash: #fff; --changed: #0a5a6a;
     --same: #ccc; }
   .wide { overflow-x: visible; }
-  th, td { padding: 4px 6px; white-space: normal; font-size: 8.5pt; overflow-wrap: anywhere; }
+  th, td { padding: 4px 6px; white-space: normal; font-size: 8pt; overflow-wrap: anywhere; }
+  td.figure { white-space: nowrap; }
   ins { font-weight: 600; }
 }
 """
