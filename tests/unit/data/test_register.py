@@ -19,8 +19,8 @@ from tidemill.data import uploads
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not_a_table", "PNG"),
         (b'at,level\n1,"2\n', "unclosed_quote", "line 2"),
         (b"at,,level\n1,2,3\n", "unnamed_column", "column 2"),
-        (b"at,level\n1,2\n\n1,2,3\n", "missing_column", "3 cells, the header has 2"),
-        (b"at,level\n" + b"1,2\n" * 200_000 + b"1,\xff\n", "mixed_encodings", "line 200002"),
+        (b"at,level\n1,2\n\n1,2,3\n", "missing_column", "and 2 more"),
+        (b"at,level\n" + b"1,2\n" * 200_000 + b"1,\xff\n", "mixed_encodings", "line 200,002"),
     ],
 )
 def test_what_is_not_a_table_is_rejected_with_a_code_and_a_sentence(

@@ -45,7 +45,7 @@ def manifest(version: int, *, project: str, objects: ObjectStore, index: Index) 
 
 
 def document_of(version: int, *, project: str, objects: ObjectStore, index: Index) -> Document | None:
-    """The manifest of a version that the table knows, whether or not its fact is written yet; None for version 0."""
+    """The manifest of a version that the table knows, be its fact written yet or not; None for version 0."""
     if version == 0:
         return None
     found: Document = json.loads(objects.get(names.manifest(project, row(index, project, version)["identity"])))

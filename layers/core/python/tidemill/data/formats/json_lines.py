@@ -109,6 +109,7 @@ def _block(rows: Rows, columns: _Columns) -> Block:
     raws = rows.raws
     return Block(
         batch=_batch([column.values for column in found.values()], schema, len(rows.values)),
+        kinds=dict(columns.kinds),
         lines=np.array(rows.lines, np.int64),
         raw=raws.__getitem__,
         faults=rows.faults,
