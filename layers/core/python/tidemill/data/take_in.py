@@ -4,15 +4,15 @@ Called by RegisterVersion. Writes `reading.json` and `sketch.json` of the upload
 `objects/sha256/…`, and rows that break rules to `quarantine/…/rows.{parquet,html}`.
 """
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from tidemill import canonical, names
-from tidemill.data import profiles
+from tidemill.data import contents, profiles
 from tidemill.data.formats.blocks import Block
 from tidemill.data.formats.kept_rows import kept_rows
 from tidemill.data.manifests import File
@@ -29,10 +29,10 @@ from tidemill.projects import Kind, Project
 FORM = 1
 
 
-def take_in(upload: Row, path: str, project: Project, objects: ObjectStore) -> File:
-    """The content of the upload, as a file of a dataset version. Raises UploadRejected, UploadGone."""
+def take_in(upload: Row, path: str, project: Project, objects: ObjectStore, *, at: datetime) -> File:
+    """The content of the upload, as a file of a dataset version. `at`: now. Raises UploadRejected, UploadGone."""
     try:
-        return _take_in(upload, path, project, objects)
+        return _take_in(upload, path, project, objects, at)
     except RecordNotFound as error:
         told = (
             f"{upload['key']!r} (version {upload['version_id']}) was deleted before it was read; upload it again"
@@ -65,7 +65,7 @@ class _Sketching:
         self.sketch.update(rows, kinds)
 
 
-def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore) -> File:
+def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore, at: datetime) -> File:
     sketching, leakage = _Sketching(), Leakage(project)
     reading = scan(
         objects,
@@ -86,7 +86,7 @@ def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore) -> 
     _require_good(reading, found, project, key)
     sketch = canonical.dumps(sketching.sketch.to_json())
     objects.put(profiles.upload_key(project.name, upload["upload_id"]), sketch, content_type="application/json")
-    return _keep(upload, path, reading, objects)
+    return _keep(upload, path, reading, objects, at)
 
 
 def _faults(reading: Reading, project: Project) -> list[Fault]:
@@ -137,14 +137,14 @@ def _write_evidence(upload: Row, path: str, reading: Reading, project: Project, 
     objects.put(f"{folder}rows.html", told.encode(), content_type="text/html; charset=utf-8")
 
 
-def _keep(upload: Row, path: str, reading: Reading, objects: ObjectStore) -> File:
+def _keep(upload: Row, path: str, reading: Reading, objects: ObjectStore, at: datetime) -> File:
     """Put the content to its address: as it came in, or without its bad rows."""
     size, sha256, form = reading.size, reading.sha256, reading.form
     if reading.bad:
-        size, sha256 = _write_kept(upload, reading, objects)
+        size, sha256 = _write_kept(upload, reading, objects, at)
         form = replace(form, encoding="utf-8")
     else:
-        objects.copy_new(upload["key"], names.content(sha256), version_id=upload["version_id"])
+        contents.keep_copy(objects, upload["key"], sha256, version_id=upload["version_id"], at=at)
     return File(
         path=path,
         size=size,
@@ -157,15 +157,12 @@ def _keep(upload: Row, path: str, reading: Reading, objects: ObjectStore) -> Fil
     )
 
 
-def _write_kept(upload: Row, reading: Reading, objects: ObjectStore) -> tuple[int, str]:
-    """The size and the digest of what is left, once it is stored. It is made twice: its address is its digest."""
-    place = {"version_id": upload["version_id"], "size": reading.size, "form": reading.form}
+def _write_kept(upload: Row, reading: Reading, objects: ObjectStore, at: datetime) -> tuple[int, str]:
+    """The size and the digest of what is left, once it is stored."""
     bad = reading.evidence.bad_lines()
-    digest, size = hashlib.sha256(), 0
-    for chunk in kept_rows(objects, upload["key"], **place, bad_lines=bad):
-        digest.update(chunk)
-        size += len(chunk)
-    key = names.content(digest.hexdigest())
-    if not objects.exists(key):
-        objects.put_chunks(key, kept_rows(objects, upload["key"], **place, bad_lines=bad))
-    return size, digest.hexdigest()
+
+    def left() -> Iterable[bytes]:
+        place = {"version_id": upload["version_id"], "size": reading.size, "form": reading.form}
+        return kept_rows(objects, upload["key"], **place, bad_lines=bad)
+
+    return contents.keep_stream(objects, left, at=at)
