@@ -9,7 +9,8 @@ from rich.tree import Tree
 from cli import show
 from cli.deployment import Deployment
 from cli.options import STAGE, Json, ProjectName, Stage
-from tidemill.data import lineage, versions
+from tidemill import canonical
+from tidemill.data import lineage, lineage_events, versions
 from tidemill.errors import RecordNotFound
 
 ANCESTORS = 10  # shown; --json has all
@@ -20,7 +21,8 @@ def register(data: typer.Typer, models: typer.Typer) -> None:
     """Add the commands to the groups that they belong to."""
     data.command(
         name="lineage",
-        epilog="Examples:  tidemill data lineage flights   ·   tidemill data lineage flights 2 --json",
+        epilog="Examples:  tidemill data lineage flights   ·   tidemill data lineage flights 2 --json   ·   "
+        "tidemill data lineage flights --openlineage > events.jsonl",
     )(of_version)
     models.command(name="lineage", epilog="Example:  tidemill models lineage flights 2")(of_model)
 
@@ -31,10 +33,21 @@ def of_version(
         int | None, typer.Argument(min=1, metavar="[VERSION]", help="A version's number; default: the newest.")
     ] = None,
     stage: Stage = STAGE,
+    events: Annotated[
+        bool,
+        typer.Option(
+            "--openlineage",
+            help="Print OpenLineage events instead, one JSON object a line, for Marquez, DataHub and their like: "
+            "of the whole project, or of VERSION.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """The files of a dataset version and the uploads behind them, its ancestors, and what was made of it."""
     deployment = _deployment(stage, project)
+    if events:
+        _print_events(deployment, project, version)
+        return
     number = version or versions.head(deployment.index, project)
     if not number:
         raise RecordNotFound(
@@ -54,6 +67,15 @@ def of_model(
     deployment = _deployment(stage, project)
     facts = lineage.of_model(project, model, objects=deployment.objects, index=deployment.index)
     show.emit(facts, as_json=as_json, people=_model)
+
+
+def _print_events(deployment: Deployment, project: str, version: int | None) -> None:
+    ports = deployment.objects, deployment.index
+    store = f"s3://{deployment.bucket}"
+    for event in lineage_events.of_project(
+        project, objects=ports[0], index=ports[1], store=store, version=version
+    ):
+        show.out().print(canonical.dumps(event).decode(), markup=False)
 
 
 def _deployment(stage: str, project: str) -> Deployment:

@@ -94,3 +94,12 @@ def test_a_subject_that_cannot_be_is_wrong_usage(run: Run, flights: None) -> Non
     done = run("data", "subjects", "find", "flights", "--value", "x", "--column", "late")
     assert done.exit_code == 2
     assert "cannot be in it" in done.stderr
+
+
+def test_events_for_catalogues_are_json_lines(run: Run, deployment: Deployment, flights: None) -> None:
+    done = run("data", "lineage", "flights", "--openlineage")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["eventType"] for event in events].count("START") == 2
+    assert {event["job"]["name"] for event in events} == {"flights.data.accept", "flights.training"}
+    namespaces = {each["namespace"] for event in events for each in [*event["inputs"], *event["outputs"]]}
+    assert namespaces == {f"s3://{deployment.bucket}"}

@@ -27,8 +27,8 @@ def keep_copy(objects: ObjectStore, source: str, sha256: str, *, version_id: str
 
 
 def keep_stream(objects: ObjectStore, chunks: Chunks, *, at: datetime) -> tuple[int, str]:
-    """Put what the stream gives to its address; its size in bytes and its digest. It is made twice: its digest is its
-    address. Raises what the stream raises."""
+    """Put what the stream gives to its address; its size in bytes and its digest. It is made twice, as the digest
+    is the address. Raises what the stream raises."""
     digest, size = hashlib.sha256(), 0
     for chunk in chunks():
         digest.update(chunk)
