@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from cli.commands import (
     cloud,
     data,
+    data_diff,
     demo,
     doctor,
     lineage,
@@ -56,6 +57,7 @@ cloud.register(app)
 demo.register(app)
 serving.register(app)
 doctor.register(app)
+data_diff.register(data.app)
 lineage.register(data.app, models.app)
 subjects.register(data.app)
 sweep.register(data.app)

@@ -62,8 +62,8 @@ class Evidence:
 @dataclass(frozen=True)
 class Reading:
     """What a file holds. `rows` follow the rules, `bad` do not; `columns` in their order, `kinds` of those that
-    have one (nested values do not); `faults` of its rows, the gravest first; `time_sorted`: whether the time column
-    never goes back (None without one)."""
+    have one (nested values do not); `faults` of its rows, the gravest first; `time_sorted`: whether the time
+    column never goes back (None without one)."""
 
     sha256: str
     size: int
