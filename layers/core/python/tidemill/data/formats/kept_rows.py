@@ -28,7 +28,7 @@ def kept_rows(
         return
     raw = objects.chunks(key, version_id=version_id)
     text = streams.text_chunks(raw, form, compressed_size=size)
-    pieces = delimited.pieces(text, delimiter=_delimiter(form), line=1, block_bytes=delimited.BLOCK)
+    pieces = delimited.pieces(text, delimiter=_delimiter(form))
     yield from streams.compressed((_without(piece, bad_lines) for piece in pieces), form.compression)
 
 
@@ -38,10 +38,9 @@ def _delimiter(form: Format) -> bytes:
 
 
 def _without(piece: delimited.Piece, bad_lines: Lines) -> bytes:
-    ends = piece.rows.ends
-    starts = np.concatenate(([0], ends[:-1]))
-    lines = piece.line + np.searchsorted(piece.rows.breaks, starts)
-    bad = np.isin(lines, bad_lines)
+    starts, ends, lines = delimited.places(piece)
+    here = slice(*np.searchsorted(bad_lines, (piece.line, lines[-1] + 1)))
+    bad = np.isin(lines, bad_lines[here])
     if not bad.any():
         return piece.text
     spans = zip(starts[~bad].tolist(), ends[~bad].tolist(), strict=True)
