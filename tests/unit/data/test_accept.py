@@ -116,7 +116,7 @@ def test_quarantine_says_why_and_holds_the_bytes_alone(shore: Any, capsys: pytes
     reason = json.loads(shore.objects.get(answer["reason_key"]))
     assert (reason["key"], reason["version_id"], reason["at"]) == (event["key"], "1", shore.AT.isoformat())
     assert reason["code"] == "unreadable_timestamp"
-    assert json.loads(shore.objects.get(reason["validation_key"]))["outcome"] == "rejected"
+    assert json.loads(shore.objects.get(reason["validation_key"]))["faults"][0]["code"] == reason["code"]
     row = shore.upload_row(answer["upload_id"])
     assert (row["state"], row["code"], row["reason"]) == ("quarantined", reason["code"], reason["reason"])
     assert shore.objects.get(kept_key(row)) == body

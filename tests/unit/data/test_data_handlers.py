@@ -96,11 +96,31 @@ def test_a_damaged_upload_goes_to_quarantine(s3: Any, shore: Any) -> None:
     registered = call(
         "register_version", uploaded(s3, shore.csv(shore.lines(), header="at,level,gates,wind,empty"))
     )
-    rejected = call("validate_version", registered)
-    assert rejected["code"] == "missing_column"
-    quarantined = call("quarantine_upload", rejected)
+    assert (registered["outcome"], registered["code"]) == ("rejected", "missing_column")
+    quarantined = call("quarantine_upload", registered)
     body = s3.get_object(Bucket="tides-data", Key=quarantined["reason_key"])["Body"].read()
-    assert json.loads(body)["validation_key"] == rejected["validation_key"]
+    assert json.loads(body)["validation_key"] == registered["validation_key"]
+
+
+def test_a_batch_that_breaks_a_rule_goes_to_quarantine(s3: Any, shore: Any) -> None:
+    registered = call("register_version", uploaded(s3, shore.csv([line[:-1] + "1" for line in shore.lines()])))
+    rejected = call("validate_version", registered)
+    assert rejected["code"] == "target_one_class"
+    quarantined = call("quarantine_upload", rejected)
+    kept = s3.list_objects_v2(Bucket="tides-data", Prefix="quarantine/")["Contents"]
+    assert quarantined["reason_key"] in {item["Key"] for item in kept}
+    assert len(kept) == 2
+
+
+def test_the_files_of_a_folder_become_a_version(s3: Any, shore: Any) -> None:
+    for number in range(2):
+        key = f"incoming/tides/may/{number}.csv"
+        assert call("register_version", uploaded(s3, shore.good(number), key))["outcome"] == "waiting"
+    marker = call("register_version", uploaded(s3, b"", "incoming/tides/may/_SUCCESS"))
+    closed = call("close_batch", marker)
+    assert closed["outcome"] == "closed"
+    assert call("validate_version", closed)["rows"] == 40
+    assert call("accept_version", closed)["dataset_version"] == 1
 
 
 def test_a_failure_is_recorded(s3: Any) -> None:

@@ -124,7 +124,10 @@ def test_the_same_event_again_walks_to_the_same_run(machine: Machine) -> None:
     ("body", "called"),
     [
         (b"", ["RegisterVersion", "QuarantineUpload"]),
-        (b"a,b\n1,2\n", ["RegisterVersion", "ValidateVersion", "QuarantineUpload"]),
+        (
+            b"at,level,gates,wind,full\n2026-01-01,1,1,N,1\n",
+            ["RegisterVersion", "ValidateVersion", "QuarantineUpload"],
+        ),
     ],
 )
 def test_a_refused_upload_ends_in_quarantine_and_starts_nothing(

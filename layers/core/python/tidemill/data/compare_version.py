@@ -16,13 +16,13 @@ from tidemill.monitoring.drift import compare_profiles
 from tidemill.ports import ObjectStore
 from tidemill.projects import Project
 
-HELD = "held"
+START, HELD = "start", "held"
 
 
 def compare_version(*, project: Project, dataset_version: int, objects: ObjectStore) -> dict[str, Any]:
     """Write the comparison: PSI, and Kolmogorov-Smirnov (numeric) or chi-squared (category), per column, with the
-    thresholds of the project's drift policy. `outcome` is `held` when the project wants no training on data that
-    has shifted so, else `compared`. Raises RecordNotFound if the version is not in S3."""
+    thresholds of the project's drift policy. `training` is `held` when the project wants none on data that has
+    shifted so, else `start`. Raises RecordNotFound if the version is not in S3."""
     profiles.keep(objects, project.name, dataset_version)
     fact = versions.read_fact(objects, project.name, dataset_version)
     parent, key = fact["parent"], names.comparison(project.name, dataset_version)
@@ -34,7 +34,7 @@ def compare_version(*, project: Project, dataset_version: int, objects: ObjectSt
     objects.put(key, canonical.dumps(comparison), content_type="application/json")
     held = project.quality.on_shift == "hold" and bool(comparison.get("shifted"))
     told = {"project": project.name, "dataset_version": dataset_version, "comparison_key": key}
-    return {**told, "outcome": HELD if held else "compared", "shifted": comparison.get("shifted", [])}
+    return {**told, "training": HELD if held else START}
 
 
 def _differences(
@@ -42,7 +42,7 @@ def _differences(
 ) -> dict[str, Any]:
     held = {file.sha256 for file in versions.files_of(before)}
     came = [file for file in versions.files_of(after) if file.sha256 not in held] or list(versions.files_of(after))
-    reference = to_profile(profiles.of_version(objects, project.name, before["version"]))
+    reference = to_profile(profiles.of_version(objects, project.name, before))
     sketch = profiles.merged(profiles.of_upload(objects, project.name, file.upload_id) for file in came)
     policy = project.drift
     columns = compare_profiles(reference, to_profile(sketch), psi_threshold=policy.psi, alpha=policy.alpha)

@@ -23,9 +23,9 @@ def of_upload(objects: ObjectStore, project: str, upload_id: str) -> DatasetSket
     return DatasetSketch.from_json(json.loads(objects.get(upload_key(project, upload_id))))
 
 
-def of_version(objects: ObjectStore, project: str, version: int) -> DatasetSketch:
-    """The sketch of a version's rows: as it was kept, or made now of its files'. Raises RecordNotFound."""
-    fact = versions.read_fact(objects, project, version)
+def of_version(objects: ObjectStore, project: str, fact: versions.Document) -> DatasetSketch:
+    """The sketch of the rows of the version with that manifest: as it was kept, or made now of its files'. Raises
+    RecordNotFound."""
     if objects.exists(fact["profile"]):
         return DatasetSketch.from_json(json.loads(objects.get(fact["profile"])))
     return merged(of_upload(objects, project, file.upload_id) for file in versions.files_of(fact))
@@ -33,9 +33,10 @@ def of_version(objects: ObjectStore, project: str, version: int) -> DatasetSketc
 
 def keep(objects: ObjectStore, project: str, version: int) -> str:
     """Write the sketch of a version, unless it is there; give its key. Raises RecordNotFound."""
-    key: str = versions.read_fact(objects, project, version)["profile"]
+    fact = versions.read_fact(objects, project, version)
+    key: str = fact["profile"]
     if not objects.exists(key):
-        sketch = canonical.dumps(of_version(objects, project, version).to_json())
+        sketch = canonical.dumps(of_version(objects, project, fact).to_json())
         objects.put(key, sketch, content_type="application/json")
     return key
 

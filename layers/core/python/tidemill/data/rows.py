@@ -1,8 +1,8 @@
 """The rows of accepted files, read back as record batches, whatever the format: what diffs, training and other
 readers of a dataset version go through.
 
-Every file was read and judged once, when it was taken in; what does not fit its column now was accepted under other
-rules.
+Every file was read and judged once, when it was taken in; what does not fit its column now was accepted under
+other rules.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -27,15 +27,16 @@ EVIDENCE_BYTES = 32 << 20
 
 
 class Observer(Protocol):
-    """Something that looks at rows as they go by. A pass may begin anew, with wider kinds: `restart` says so."""
+    """Something that looks at rows as they go by."""
 
-    def restart(self, kinds: Mapping[str, Kind]) -> None: ...
+    def restart(self) -> None:
+        """The pass begins, or begins anew: forget what was seen."""
 
     def every(self, block: Block) -> None:
         """All rows, before the rules."""
 
-    def good(self, rows: pa.RecordBatch) -> None:
-        """The rows that follow the rules."""
+    def good(self, rows: pa.RecordBatch, kinds: Mapping[str, Kind]) -> None:
+        """The rows that follow the rules, and the kinds of their columns."""
 
 
 @dataclass
@@ -93,7 +94,7 @@ def scan(
     kinds = {**known, **rules.kinds}
     while True:
         for observer in observers:
-            observer.restart(kinds)
+            observer.restart()
         try:
             return _pass(objects, key, version_id, size, rules, kinds, time, observers)
         except Widened as wider:
@@ -119,7 +120,7 @@ def _pass(
                 observer.every(block)
             good = counted.see(block)
             for observer in observers:
-                observer.good(good)
+                observer.good(good, block.kinds)
         digest = file.digest()
     if not counted.rows + counted.bad:
         raise UploadRejected("no_rows", "the file has a header and no rows; upload it with its data")
@@ -129,7 +130,7 @@ def _pass(
         form=file.form,
         rows=counted.rows,
         bad=counted.bad,
-        kinds=counted.kinds(kinds),
+        kinds=counted.kinds,
         faults=counted.tally.faults(counted.rows + counted.bad),
         evidence=counted.evidence,
         time_sorted=counted.time_sorted,
@@ -145,11 +146,11 @@ class _Counted:
         self.tally, self.evidence = Tally(), Evidence()
         self.time_sorted: bool | None = None if time is None else True
         self._last: Any = None
-        self._names: list[str] = []
+        self.kinds: Mapping[str, Kind] = {}
 
     def see(self, block: Block) -> pa.RecordBatch:
         """Count the block; give its good rows."""
-        self._names = self._names or block.batch.schema.names
+        self.kinds = block.kinds
         bad = np.zeros(block.batch.num_rows, dtype=bool)
         for fault in block.faults:
             self.tally.add(fault.code, None, fault.reason, 1, [fault])
@@ -165,10 +166,6 @@ class _Counted:
         good = block.batch.filter(pa.array(~bad)) if spoiled else block.batch
         self._follow_time(good)
         return good
-
-    def kinds(self, known: Mapping[str, Kind]) -> dict[str, Kind]:
-        """The kinds of the file's columns."""
-        return {name: known.get(name) or Kind.CATEGORY for name in self._names}
 
     def _offence(self, block: Block, offence: Offence) -> None:
         first = list(row_faults(block, offence, PLACES))

@@ -53,17 +53,16 @@ class _Sketching:
     """Sketches the good rows."""
 
     def __init__(self) -> None:
-        self.sketch, self._kinds = DatasetSketch(), dict[str, Kind]()
+        self.sketch = DatasetSketch()
 
-    def restart(self, kinds: Mapping[str, Kind]) -> None:
-        self.sketch, self._kinds = DatasetSketch(), dict(kinds)
+    def restart(self) -> None:
+        self.sketch = DatasetSketch()
 
     def every(self, block: Block) -> None:
         """Rows that break rules are not sketched."""
 
-    def good(self, rows: pa.RecordBatch) -> None:
-        plain = {name: self._kinds.get(name) for name in rows.schema.names}
-        self.sketch.update(rows, {name: kind for name, kind in plain.items() if kind is not None})
+    def good(self, rows: pa.RecordBatch, kinds: Mapping[str, Kind]) -> None:
+        self.sketch.update(rows, kinds)
 
 
 def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore) -> File:

@@ -1,8 +1,8 @@
 """Hold a batch against the rules of its project file.
 
-State `ValidateVersion` of the data machine. RegisterVersion held each file's rows against them as it read them; this
-adds what only the batch as a whole shows. Writes the validation report; it decides nothing that lasts: accepting and
-quarantining are other states' work.
+State `ValidateVersion` of the data machine. RegisterVersion held each file's rows against them as it read them;
+this adds what only the batch as a whole shows. Writes the validation report; it decides nothing that lasts:
+accepting and quarantining are other states' work.
 """
 
 import json
@@ -32,7 +32,9 @@ def validate_version(*, project: Project, batch_id: str, objects: ObjectStore, i
         raise RecordNotFound(f"{batch_id} has no content that was kept; deliver its event again")
     readings = [_reading(objects, project.name, file.upload_id) for file in batch.files]
     sketch = profiles.merged(profiles.of_upload(objects, project.name, file.upload_id) for file in batch.files)
-    head = versions.head(index, project.name)
+    head = versions.document_of(
+        versions.head(index, project.name), project=project.name, objects=objects, index=index
+    )
     parent = profiles.of_version(objects, project.name, head) if head else None
     verdict = batch_rules.judge(project, sketch, parent)
     for reading in readings:

@@ -40,10 +40,16 @@ def row(index: Index, project: str, version: int) -> Row:
 
 def manifest(version: int, *, project: str, objects: ObjectStore, index: Index) -> Manifest:
     """The files of a version; none for version 0."""
+    document = document_of(version, project=project, objects=objects, index=index)
+    return Manifest.model_validate(document) if document else Manifest(project=project, files=())
+
+
+def document_of(version: int, *, project: str, objects: ObjectStore, index: Index) -> Document | None:
+    """The manifest of a version that the table knows, be its fact written yet or not; None for version 0."""
     if version == 0:
-        return Manifest(project=project, files=())
-    identity = row(index, project, version)["identity"]
-    return Manifest.model_validate_json(objects.get(names.manifest(project, identity)))
+        return None
+    found: Document = json.loads(objects.get(names.manifest(project, row(index, project, version)["identity"])))
+    return found
 
 
 def document(

@@ -38,13 +38,13 @@ class Leakage:
         self._hashes: dict[str, list[NDArray[np.uint64]]] = {name: [] for name in self._project.features}
         self._numbers: dict[str, list[NDArray[np.float64]]] = {}
 
-    def restart(self, kinds: Mapping[str, Kind]) -> None:
+    def restart(self) -> None:
         self._begin()
 
     def every(self, block: Block) -> None:
         """Rows that break rules teach nothing."""
 
-    def good(self, rows: pa.RecordBatch) -> None:
+    def good(self, rows: pa.RecordBatch, kinds: Mapping[str, Kind]) -> None:  # noqa: ARG002  (the rules have them)
         """Take the first rows in."""
         if self._rows >= ROWS or self._project.target not in rows.schema.names:
             return
@@ -69,13 +69,12 @@ class Leakage:
         if not self._hashes[name]:
             return None
         known = np.isfinite(target)
-        why = None
+        classes = self._project.task == "classification" and name in self._numbers
         if determines(np.concatenate(self._hashes[name])[known], target[known]):
             why = "equal values always come with the same target"
-        elif self._project.task == "classification" and name in self._numbers:
-            if separates(np.concatenate(self._numbers[name])[known], target[known]):
-                why = "the values of one class all lie below those of the other"
-        if why is None:
+        elif classes and separates(np.concatenate(self._numbers[name])[known], target[known]):
+            why = "the values of one class all lie below those of the other"
+        else:
             return None
         message = (
             f"feature {name!r} determines the target in {int(known.sum())} rows: {why}; leave it out if it is not"
