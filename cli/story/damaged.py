@@ -24,6 +24,6 @@ def damaged_files(good: pd.DataFrame) -> list[Damaged]:
         Damaged("no-carrier-column.csv", "missing_column", to_csv(good.drop(columns="carrier"))),
         Damaged("delay-in-words.csv", "wrong_type", to_csv(wrong_type)),
         Damaged("nobody-was-late.csv", "target_one_class", to_csv(good.assign(late=0))),
-        Damaged("picture-named.csv", "not_csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8),
+        Damaged("picture-named.csv", "not_a_table", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8),
         Damaged("empty.csv", "empty_file", b""),
     ]

@@ -9,15 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tidemill.data.read import typed
+from tidemill import canonical, names
+from tidemill.adapters.memory import MemoryObjects
+from tidemill.data.manifests import File, Manifest
+from tidemill.data.read import read_dataset
 from tidemill.errors import ArtifactCorrupt, RunFailed
 from tidemill.training.prepare import dump, load, prepare, shuffled
 
 
 def read(frame: pd.DataFrame, project) -> pd.DataFrame:
     """The frame as the data stage gives it."""
-    text = frame.astype(object).where(frame.notna(), "").astype(str)
-    return pd.DataFrame({name: typed(text[name], column.type) for name, column in project.columns.items()})
+    objects, body = MemoryObjects(), frame.to_csv(index=False).encode()
+    sha256 = canonical.sha256(body)
+    objects.put(names.content(sha256), body)
+    file = File(path="a.csv", size=len(body), sha256=sha256, rows=len(frame))
+    return read_dataset(objects, Manifest.of(project.name, [file]), project)
 
 
 def test_numbers_become_float32_categories_text_and_what_is_missing_nan_or_empty(mill) -> None:

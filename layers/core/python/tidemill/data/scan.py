@@ -61,15 +61,16 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file holds. `rows` follow the rules, `bad` do not; `kinds` of all its columns in their order;
-    `faults` of its rows, the gravest first; `time_sorted`: whether the time column never goes back (None without
-    one)."""
+    """What a file holds. `rows` follow the rules, `bad` do not; `columns` in their order, `kinds` of those that
+    have one (nested values do not); `faults` of its rows, the gravest first; `time_sorted`: whether the time column
+    never goes back (None without one)."""
 
     sha256: str
     size: int
     form: Format
     rows: int
     bad: int
+    columns: Sequence[str]
     kinds: Mapping[str, Kind]
     faults: Sequence[Fault]
     evidence: Evidence
@@ -130,6 +131,7 @@ def _pass(
         form=file.form,
         rows=counted.rows,
         bad=counted.bad,
+        columns=counted.columns,
         kinds=counted.kinds,
         faults=counted.tally.faults(counted.rows + counted.bad),
         evidence=counted.evidence,
@@ -146,11 +148,12 @@ class _Counted:
         self.tally, self.evidence = Tally(), Evidence()
         self.time_sorted: bool | None = None if time is None else True
         self._last: Any = None
+        self.columns: Sequence[str] = ()
         self.kinds: Mapping[str, Kind] = {}
 
     def see(self, block: Block) -> pa.RecordBatch:
         """Count the block; give its good rows."""
-        self.kinds = block.kinds
+        self.columns, self.kinds = block.batch.schema.names, block.kinds
         bad = np.zeros(block.batch.num_rows, dtype=bool)
         for fault in block.faults:
             self.tally.add(fault.code, None, fault.reason, 1, [fault])

@@ -117,7 +117,7 @@ def _document(reading: Reading, found: list[Fault], project: Project) -> dict[st
         "rows": reading.rows,
         "bad_rows": reading.bad,
         "kinds": {name: kind.value for name, kind in reading.kinds.items()},
-        "extra_columns": [name for name in reading.kinds if name not in project.columns],
+        "extra_columns": [name for name in reading.columns if name not in project.columns],
         "faults": [faults.as_json(fault) for fault in found],
         "time_sorted": reading.time_sorted,
     }

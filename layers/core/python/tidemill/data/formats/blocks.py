@@ -46,11 +46,11 @@ class RowFault:
 class Block:
     """Consecutive rows of a file.
 
-    `batch` has the cells, typed by `kinds`; one that cannot be read as its kind is null there and marked in
-    `unreadable` (column → boolean mask over the rows), with its text in `text` (column → string array). `lines`
-    has the line (from 1) where each row begins, for Parquet the row's number. `faults` are rows that could not
-    become cells, which `batch` therefore lacks. `raw(i)` is the text of row i as it stands in the file, without
-    its line end."""
+    `batch` has the cells, typed by `kinds` (nested values, which have no kind, stay as they are); one that cannot
+    be read as its kind is null there and marked in `unreadable` (column → boolean mask over the rows), with its
+    text in `text` (column → string array). `lines` has the line (from 1) where each row begins, for Parquet the
+    row's number. `faults` are rows that could not become cells, which `batch` therefore lacks. `raw(i)` is the
+    text of row i as it stands in the file, without its line end."""
 
     batch: pa.RecordBatch
     kinds: Mapping[str, Kind]

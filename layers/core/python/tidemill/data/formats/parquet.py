@@ -155,6 +155,7 @@ def _block(batch: pa.RecordBatch, number: int, kinds: Mapping[str, Kind | None])
     }
     return Block(
         batch=pa.RecordBatch.from_arrays([column.values for column in columns.values()], names=list(columns)),
+        kinds={name: kind for name, kind in kinds.items() if kind is not None},
         lines=np.arange(number, number + batch.num_rows, dtype=np.int64),
         raw=partial(parquet_cells.row, batch),
         unreadable={name: column.unreadable for name, column in columns.items() if column.unreadable is not None},
