@@ -14,14 +14,21 @@ import numpy as np
 from tidemill.data.formats import parsed_cells, row_ends
 from tidemill.data.formats.blocks import Block, Widened
 from tidemill.data.formats.layouts import Layout
-from tidemill.data.formats.parsed_cells import Parsed, Spans
+from tidemill.data.formats.parsed_cells import Parsed
 from tidemill.data.formats.pipes import side_by_side
+from tidemill.data.formats.uneven_rows import Spans
 from tidemill.errors import UploadRejected
 from tidemill.projects import Kind
 
 BLOCK = 8 << 20
 LONGEST_ROW = 16 << 20
 MOST_COLUMNS = 2000
+MOST_ROWS = 65_536
+"""Rows of a block, at most."""
+
+MOST_LINES = 1 << 19
+"""Lines of a piece, about, at most."""
+
 _SHOWN = 80
 
 
@@ -62,7 +69,7 @@ def blocks(
         layout.fit(block.kinds, found)
         if not layout.widened and (block.batch.num_rows or block.faults):
             seen = True
-            yield block
+            yield from parsed_cells.sliced(block, MOST_ROWS)
     if layout.widened:
         raise Widened(layout.kinds)
     if not seen:
@@ -79,13 +86,28 @@ def pieces(
         text = held + chunk
         cut, breaks, rows = _cut(text, delimiter)
         if cut:
-            yield Piece(text[:cut], line, rows)
+            yield from _portions(Piece(text[:cut], line, rows), breaks)
         line += breaks
         held = text[cut:]
         if len(held) > LONGEST_ROW:
             raise _too_long(line)
     if held:
         yield _last(held, delimiter, line)
+
+
+def _portions(piece: Piece, breaks: int) -> Iterator[Piece]:
+    """The piece, in parts where its rows are so short that their places alone would fill the memory."""
+    if breaks <= MOST_LINES:
+        yield piece
+        return
+    starts, ends, lines = places(piece)
+    for place in range(0, starts.size, MOST_LINES):
+        start, end = int(starts[place]), int(ends[place : place + MOST_LINES][-1])
+        rows = piece.rows
+        if rows is not None:
+            within = (rows.breaks > start) & (rows.breaks <= end)
+            rows = row_ends.Rows(ends[place : place + MOST_LINES] - start, rows.breaks[within] - start)
+        yield Piece(piece.text[start:end], int(lines[place]), rows)
 
 
 def take_header(parts: Iterator[Piece], delimiter: str) -> tuple[list[str], Iterator[Piece]]:

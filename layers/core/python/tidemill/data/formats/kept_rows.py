@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tidemill.data.formats import delimited, streams
 from tidemill.data.formats.detect import Format
-from tidemill.data.formats.parquet import ObjectFile
+from tidemill.data.formats.object_file import ObjectFile
 from tidemill.ports import ObjectStore
 
 Lines = NDArray[np.int64]

@@ -39,13 +39,15 @@ def open_file(
     form: Format | None = None,
     only: Collection[str] | None = None,
 ) -> Iterator[OpenFile]:
-    """The file at `key`; its format is looked at unless `form` says it. Of delimited text, `only` these columns
-    are read. Raises RecordNotFound, UploadRejected; the blocks raise UploadRejected and Widened."""
+    """The file at `key`; its format is looked at unless `form` says it; `only` these columns of it are read.
+    Raises RecordNotFound, UploadRejected; the blocks raise UploadRejected and Widened."""
     raw = objects.chunks(key, version_id=version_id)
     head = b"" if form is not None else _head(raw)
     form = form or detect(head[:SAMPLE], size)
     if form.kind == "parquet":
-        blocks = parquet.blocks(objects, key, version_id=version_id, size=size, kinds=kinds, rules=rules)
+        blocks = parquet.blocks(
+            objects, key, version_id=version_id, size=size, kinds=kinds, rules=rules, only=only
+        )
         yield OpenFile(form, blocks, lambda: _digest(itertools.chain([head], raw)))
         return
     hashed = Hashed(itertools.chain([head], raw))
@@ -75,7 +77,7 @@ def _blocks(
     only: Collection[str] | None,
 ) -> Generator[Block, None, None]:
     if form.kind == "jsonl":
-        yield from json_lines.blocks(text, kinds=kinds, rules=rules)
+        yield from json_lines.blocks(text, kinds=kinds, rules=rules, only=only)
     else:
         yield from delimited.blocks(
             text, delimiter=form.delimiter, kinds=kinds, rules=rules, only=only, workers=os.cpu_count() or 1

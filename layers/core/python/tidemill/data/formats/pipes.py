@@ -7,7 +7,7 @@ import hashlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ def side_by_side(make: Callable[[Item], Made], items: Iterable[Item], *, workers
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def ahead(items: Iterator[Any], *, most: int = _AHEAD) -> Iterator[Any]:
+def ahead(items: Iterator[Item], *, most: int = _AHEAD) -> Generator[Item, None, None]:
     """The same items, made in a thread of their own, at most `most` ahead of who takes them."""
     made: queue.Queue[Any] = queue.Queue(most)
     stopped = threading.Event()
