@@ -17,6 +17,7 @@ from tidemill import names
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
 from tidemill.adapters.workflows import StepFunctionsWorkflows
+from tidemill.client import Client
 
 LONGEST_CAUSE = 600  # characters; what follows is a stack trace
 MACHINES = ("data", "training", "release", "monitoring")
@@ -81,6 +82,11 @@ class Deployment:
     @cached_property
     def index(self) -> DynamoIndex:
         return DynamoIndex(self.client("dynamodb"), self.parameter("table"))
+
+    @cached_property
+    def datasets(self) -> Client:
+        """The Python client of this stage, over this connection."""
+        return Client(self.stage, objects=self.objects, index=self.index, by=self.caller)
 
     @cached_property
     def api(self) -> Api:

@@ -31,7 +31,7 @@ def version(index: Index, objects: ObjectStore, project: str, number: int) -> Fa
     return {
         **row,
         "manifest": document(objects, names.manifest(project, row["identity"])),
-        "validation": document(objects, names.validation(project, row["identity"])),
+        "validation": document(objects, names.validation(project, row.get("source", ""))),
         "comparison": document(objects, names.comparison(project, number)),
     }
 

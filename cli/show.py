@@ -31,6 +31,9 @@ STATES = {
     "failed": "red",
 }
 
+WHOLE = {"upload", "version", "tag", "identity", "at (UTC)"}
+"""Columns of which a part says nothing: where the terminal is narrow, others give way."""
+
 PIPE_WIDTH = 160  # characters: a file or a pipe has no edge to wrap at
 
 MAIN_METRICS = ("log_loss", "roc_auc", "rmse", "mae")
@@ -75,7 +78,7 @@ def table(title: str, rows: Iterable[dict[str, Any]], columns: Sequence[Column],
         title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
     )
     for heading, _ in columns:
-        grid.add_column(heading)
+        grid.add_column(heading, no_wrap=heading in WHOLE)
     for row in rows:
         grid.add_row(*(cell(value(row)) for _, value in columns))
     return grid
@@ -101,13 +104,25 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = escape(str(value))
+    text = escape("\n".join(plain(line) for line in str(value).splitlines()))
     return f"[{STATES[text]}]{text}[/]" if text in STATES else text
+
+
+def plain(text: Any) -> str:
+    """A text that somebody else chose (a file's name, a reason), without what a terminal would obey."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(text)
+    )
 
 
 def when(moment: Any) -> str:
     """A time as people read it: the date and the second, in UTC."""
     return datetime.fromisoformat(str(moment)).strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def minute(moment: Any) -> str:
+    """A time to the minute, in UTC: for tables that have much to say."""
+    return when(moment)[:16]
 
 
 def percent(share: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`tidemill data`: upload files, and see what became of them."""
+"""`tidemill data`: upload files, see what became of them, name versions and take them home."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,31 +6,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from cli import reading, show
-from cli.commands import waiting
+from cli import show, versions
+from cli.commands import history, pull, tags, waiting
 from cli.deployment import Deployment
-from cli.options import STAGE, Json, Limit, ProjectName, Stage
+from cli.options import STAGE, Json, ProjectName, Stage
 from cli.uploading import push as upload_file
+from tidemill.data.accept_version import UNKNOWN
 
-app = typer.Typer(no_args_is_help=True, help="Upload data; see dataset versions, uploads and quarantine.")
-
-VERSIONS: list[show.Column] = [
-    ("version", lambda row: f"v{row['version']}"),
-    ("parent", lambda row: f"v{row['parent']}" if row["parent"] else None),
-    ("rows", lambda row: f"{row['rows']:,}"),
-    ("files", lambda row: row["files"]),
-    ("MB", lambda row: f"{row['bytes'] / 1e6:.1f}"),
-    ("identity", lambda row: row["identity"][:12]),
-    ("at (UTC)", lambda row: show.when(row["at"])),
-]
-UPLOADS: list[show.Column] = [
-    ("upload", lambda row: row["upload_id"]),
-    ("file", lambda row: row["key"].split("/", 2)[-1]),
-    ("state", lambda row: row["state"]),
-    ("version", lambda row: f"v{row['dataset_version']}" if row.get("dataset_version") else None),
-    ("code", lambda row: row.get("code")),
-    ("at (UTC)", lambda row: show.when(row["at"])),
-]
+app = typer.Typer(
+    no_args_is_help=True, help="Upload data; see dataset versions and uploads; tag and download versions."
+)
 
 
 @app.command(
@@ -69,57 +54,51 @@ def push(
     raise typer.Exit(0 if not wait else waiting.exit_code(facts))
 
 
-@app.command(epilog="Example:  tidemill data log flights --json | jq '.versions[0].rows'")
-def log(project: ProjectName, limit: Limit = 20, stage: Stage = STAGE, as_json: Json = False) -> None:
-    """Dataset versions and uploads, the newest first."""
-    deployment = Deployment.of(stage)
-    deployment.require_project(project)
-    show.emit(reading.log(deployment.index, project, limit=limit), as_json=as_json, people=_log)
-
-
 @app.command(
-    name="show", epilog="Examples:  tidemill data show flights 2   ·   tidemill data show flights 0f3a9c…"
+    name="show",
+    epilog="Examples:  tidemill data show flights@train   ·   tidemill data show flights 2   ·   "
+    "tidemill data show flights 0f3a9c…",
 )
 def show_one(
-    project: ProjectName,
-    what: Annotated[str, typer.Argument(metavar="VERSION|UPLOAD", help="A version's number or an upload's id.")],
+    project: Annotated[
+        str, typer.Argument(metavar="PROJECT[@VERSION]", help="flights, flights@3, flights@train.")
+    ],
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[VERSION|UPLOAD]",
+            help="A number, latest, a tag, a time (@2026-03-01), an identity, or an upload's id; default: latest.",
+        ),
+    ] = None,
     stage: Stage = STAGE,
     as_json: Json = False,
 ) -> None:
     """One dataset version with its files and its difference from the parent, or one upload with its fate."""
-    deployment = Deployment.of(stage)
-    deployment.require_project(project)
-    number = what.lower().removeprefix("v")
-    if number.isdigit() and len(number) < 10:
-        facts = reading.version(deployment.index, deployment.objects, project, int(number))
-        show.emit(facts, as_json=as_json, people=_version)
-    else:
-        facts = reading.upload(deployment.index, deployment.objects, project, what)
-        show.emit(facts, as_json=as_json, people=_upload)
+    facts = versions.one(Deployment.of(stage), project, what)
+    show.emit(facts, as_json=as_json, people=_version if "manifest" in facts else _upload)
 
 
-def _log(facts: dict[str, Any]) -> list[Any]:
-    project = facts["project"]
-    hint = f"none yet; upload a file with `tidemill data push {project} FILE`"
-    return [
-        show.table(f"Dataset versions of {project}", facts["versions"], VERSIONS, empty=hint),
-        "",
-        show.table("Uploads", facts["uploads"], UPLOADS, empty="no uploads"),
-    ]
+history.register(app)
+pull.register(app)
+tags.register(app)
 
 
 def _version(facts: dict[str, Any]) -> Group:
-    row = facts
-    pairs = [(heading, value(row)) for heading, value in VERSIONS]
+    known = {heading: value(facts) for heading, value in history.VERSIONS} | {"identity": facts["identity"]}
+    pairs = [*known.items(), ("reason", facts.get("reason")), ("author", _author(facts))]
     files = [
-        (file["path"], f"{file['size']:,} bytes, sha256 {file['sha256'][:12]}")
-        for file in row["manifest"]["files"]
+        (show.plain(file["path"]), f"{file['size']:,} bytes, sha256 {file['sha256'][:12]}")
+        for file in facts["manifest"]["files"]
     ]
-    return Group(show.facts(f"Dataset version {row['version']}", pairs), show.facts("Files", files))
+    return Group(show.facts(f"Dataset version {facts['version']}", pairs), "", show.facts("Files", files))
 
 
 def _upload(facts: dict[str, Any]) -> Any:
-    pairs = [(heading, value(facts)) for heading, value in UPLOADS]
-    return show.facts(
-        f"Upload {facts['upload_id']}", [*pairs, ("reason", facts.get("reason")), ("error", facts.get("error"))]
-    )
+    known = {heading: value(facts) for heading, value in history.UPLOADS} | {"upload": facts["upload_id"]}
+    pairs = [*known.items(), ("reason", facts.get("reason")), ("error", facts.get("error"))]
+    return show.facts(f"Upload {facts['upload_id']}", pairs)
+
+
+def _author(facts: dict[str, Any]) -> str | None:
+    author = facts.get("author")
+    return None if author == UNKNOWN else author

@@ -138,7 +138,7 @@ def test_models_show_who_answers(run: Run, released: None, put: Put) -> None:
     ("command", "message"),
     [
         (("data", "log", "nope"), "no project 'nope' in stage 'dev' (deployed: diamonds, flights)"),
-        (("data", "show", "flights", "3"), "no dataset version 3"),
+        (("data", "show", "flights", "3"), "has no dataset version yet"),
         (("runs", "show", "flights"), "has no runs yet"),
         (("models", "show", "flights", "4"), "no model version 4"),
         (("release", "status", "flights"), "has released nothing yet"),

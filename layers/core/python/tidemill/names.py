@@ -10,6 +10,7 @@ ENV_TABLE = "TIDEMILL_TABLE"
 ENV_MACHINES = "TIDEMILL_MACHINES"  # JSON: stage word → state machine ARN
 ENV_LOOK_SECONDS = "TIDEMILL_LOOK_SECONDS"  # override of rollout.look_minutes, in seconds
 ENV_COOL_DOWN_SECONDS = "TIDEMILL_COOL_DOWN_SECONDS"  # override of retraining.cool_down_hours, in seconds
+ENV_ENDPOINT = "TIDEMILL_ENDPOINT"  # where the Python client finds the embedded cloud
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 
 # --- metrics ---------------------------------------------------------------------------------------------------
@@ -82,6 +83,16 @@ def comparison(project: str, version: int) -> str:
     return f"datasets/{project}/v{version:05d}.comparison.json"
 
 
+def tag_moves(project: str, tag: str = "") -> str:
+    """Folder of a tag's moves; without one, of all tags."""
+    return f"tags/{project}/" + (f"{tag}/" if tag else "")
+
+
+def tag(project: str, tag: str, number: int) -> str:
+    """The `number`-th move of a tag, counted from 1."""
+    return f"{tag_moves(project, tag)}{number:05d}.json"
+
+
 def quarantine(project: str, upload_id: str) -> str:
     """Folder of one quarantined upload: the `reason.json` lies in it, and points to the bytes."""
     return f"quarantine/{project}/{upload_id}/"
@@ -134,6 +145,7 @@ CURSOR_WINDOW = "CURSOR#window"
 
 DATASETS = "DATASET#"
 CONTENTS = "CONTENT#"
+TAGS = "TAG#"
 UPLOADS = "UPLOAD#"
 GATHERINGS = "GATHERING#"
 BATCHES = "BATCH#"
@@ -152,6 +164,10 @@ def sk_dataset(version: int) -> str:
 
 def sk_content(content: str) -> str:
     return f"{CONTENTS}{content}"
+
+
+def sk_tag(tag: str) -> str:
+    return f"{TAGS}{tag}"
 
 
 def sk_upload(upload_id: str) -> str:

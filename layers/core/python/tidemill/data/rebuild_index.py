@@ -1,7 +1,7 @@
 """Make the data rows of the table again from S3, which holds the facts.
 
-`tidemill rebuild-index` calls it, after a table was lost or set back. Everything follows from the moves of uploads
-and batches and the manifests of versions; nothing is guessed, and equal facts give equal rows.
+`tidemill rebuild-index` calls it, after a table was lost or set back. Everything follows from the moves of
+uploads, batches and tags, and from the manifests of versions; nothing is guessed, and equal facts give equal rows.
 """
 
 import json
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tidemill import names
-from tidemill.data import batches, uploads, versions
+from tidemill.data import batches, tags, uploads, versions
 from tidemill.ports import Index, ObjectStore, Put, Row
 
 PREFIXES = (
     names.COUNTER_DATASETS, names.DATASETS, names.CONTENTS, names.UPLOADS, names.FILES, names.GATHERINGS,
-    names.BATCHES, names.MEMBERS,
+    names.BATCHES, names.MEMBERS, names.TAGS,
 )  # fmt: skip
 """The sort keys of the rows that the data stage alone writes; audit rows it shares with the other stages."""
 
@@ -47,6 +47,7 @@ def rows_of(objects: ObjectStore, project: str) -> Rows:
         **_members(last_uploads.values()),
         **_gatherings(project, last_uploads.values(), last_batches),
         **_versions(objects, project),
+        **tags.rows_of(objects, project),
         **_audit([*moved, *gathered]),
     }
 
