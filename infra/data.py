@@ -17,7 +17,7 @@ FUNCTIONS = (
         "register_version", ("core", "numeric", "arrow"), memory=3008, seconds=900,
         may=(
             *reads("incoming", versions=True), *reads("manifests", "objects", "uploads"),
-            *writes("objects"), *_MOVES, *table(),
+            *writes("objects", "quarantine"), *_MOVES, *table(),
         ),
     ),
     Work(
@@ -26,7 +26,10 @@ FUNCTIONS = (
     ),
     Work(
         "validate_version", ("core", "numeric", "arrow"), memory=2048, seconds=600,
-        may=(*reads("objects", "uploads", "batches"), *writes("validations"), *_MOVES, *table_reads()),
+        may=(
+            *reads("uploads", "batches", "manifests", "profiles"), *writes("validations"), *_MOVES,
+            *table_reads(),
+        ),
     ),
     Work(
         "accept_version", ("core",), memory=512, seconds=60,
@@ -45,7 +48,7 @@ FUNCTIONS = (
     Work("record_failure", ("core",), memory=512, seconds=60, may=(*_MOVES, *table())),
     Work(
         "compare_version", ("core", "numeric", "arrow"), memory=2048, seconds=300,
-        may=(*reads("datasets", "objects"), *writes("datasets")),
+        may=(*reads("datasets", "uploads", "profiles"), *writes("datasets", "profiles")),
     ),
 )  # fmt: skip
 

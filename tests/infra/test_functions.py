@@ -7,7 +7,18 @@ import pytest
 
 from infra import data, monitoring, release, serving, training
 from infra.function import Work
-from infra.grants import moves_alias, publishes_models, reads, reads_alias, starts, table, table_reads, writes
+from infra.grants import (
+    lists_versions,
+    moves_alias,
+    publishes_models,
+    reads,
+    reads_alias,
+    removes,
+    starts,
+    table,
+    table_reads,
+    writes,
+)  # fmt: skip
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKS: dict[str, tuple[str, Work]] = {
@@ -29,6 +40,8 @@ IN_WORDS = {
     "read its alias": reads_alias(),
     "read and update alias `live`": moves_alias(),
     "start training": starts("training"),
+    "list versions of incoming": lists_versions("incoming"),
+    "delete from incoming": removes("incoming"),
     "nothing but its logs": (),
 }
 
@@ -61,7 +74,8 @@ def flat(grants) -> set:
         for grant in grants
         for action in grant.actions
         for resource in grant.resources
-        for prefix in grant.conditions.get("StringLikeIfExists", {}).get("s3:prefix", [""])
+        for condition in (grant.conditions or {"": {}}).values()
+        for prefix in condition.get("s3:prefix", [""])
     }
 
 
@@ -125,7 +139,7 @@ def test_local_functions_take_third_party_packages_from_the_checkout(assembly, o
     layers = {stage: of_kind(assembly(stage).platform, "AWS::Lambda::LayerVersion") for stage in ("local", "dev")}
     assert [layer["LayerName"] for layer in layers["local"].values()] == ["tidemill-local-core"]
     assert {layer["LayerName"] for layer in layers["dev"].values()} == {
-        f"tidemill-dev-{name}" for name in ("core", "numeric", "ml", "export", "serve")
+        f"tidemill-dev-{name}" for name in ("core", "numeric", "arrow", "ml", "export", "serve")
     }
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.data.formats import cells
@@ -48,6 +48,7 @@ def test_what_is_no_finite_number_is_unreadable(text: str, beside: str) -> None:
     assert values[0] is None and unreadable == [True, beside == "-"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.text("0123456789+-.eE _xnaifN", max_size=9), st.floats().map(repr)), max_size=5))
 def test_no_text_is_read_as_another_number_than_pythons(texts: list[str]) -> None:
     values, unreadable = read(list(texts), Kind.NUMBER)
@@ -108,6 +109,7 @@ def test_other_spellings_and_days_that_are_not_are_unreadable(text: str, beside:
     assert values[0] is None and unreadable == [True, False]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.from_regex(r"[0-9]{4}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-6][0-9](:[0-6]0)?)?", fullmatch=True))
 )
@@ -122,6 +124,7 @@ def test_every_day_of_the_calendar_and_none_else(texts: list[str]) -> None:
         assert (value, odd) == (expected, expected is None)
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)), st.integers(-1439, 1439))
 def test_a_moment_in_any_zone_is_the_same_moment(moment: datetime, minutes: int) -> None:
     sign, shift = "-" if minutes < 0 else "+", timedelta(minutes=minutes)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.data.formats import json_lines, json_rows
@@ -196,6 +196,13 @@ def test_what_is_no_row_is_a_fault_and_the_others_stay(line: str, code: str, rea
     assert block.faults == [RowFault(2, code, None, reason, raw=line[:RAW_LIMIT])]
 
 
+@pytest.mark.parametrize(
+    "line", ['{"a" :1,"a":2}', '{"a":1,"b":{"c":1},"a" : 2}', '{"a":"x\\":","a":1}', '{"":1,"":1}']
+)
+def test_a_key_that_is_there_twice_however_it_is_spelled(line: str) -> None:
+    assert [fault.code for fault in faults(line)] == ["duplicate_keys"]
+
+
 def test_bytes_that_are_no_text_are_a_fault() -> None:
     (fault,) = faults(b'{"a": "\xff"}\n')
     assert (fault.code, fault.reason) == ("bad_json", "the line is not UTF-8 text")
@@ -255,6 +262,7 @@ def test_blocks_are_bounded_in_rows_and_cells(monkeypatch: pytest.MonkeyPatch) -
 VALUES = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=4)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.dictionaries(st.sampled_from("abc"), VALUES | st.lists(VALUES, max_size=2)), max_size=12),
     st.integers(1, 60),

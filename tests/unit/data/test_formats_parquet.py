@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -204,6 +205,19 @@ def test_batches_are_bounded_by_rows_cells_and_bytes(monkeypatch: pytest.MonkeyP
     assert [block.batch.num_rows for block in read(pa.table({"a": [1] * 5, "b": [1] * 5}))] == [3, 2]
 
 
+def test_a_long_text_that_is_repeated_is_not_multiplied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0, 1, None] * 1000, pa.int32()), pa.array(["x" * 9_000, "y"]))
+    body = written(pa.table({"a": texts, "b": range(3000), "l": [["z"]] * 3000}))
+    assert len(body) < 100_000
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", 100_000)
+    blocks = read(body)
+    assert max(block.batch.column("a").nbytes for block in blocks) < 120_000
+    assert [line for block in blocks for line in block.lines.tolist()] == list(range(1, 3001))
+    whole = pa.Table.from_batches([block.batch for block in blocks])
+    assert whole.column("a").to_pylist() == texts.to_pylist()
+    assert whole.column("b").to_pylist() == list(range(3000))
+
+
 GOOD = written(pa.table({"a": range(1000), "b": [f"text {row}" for row in range(1000)]}), write_page_checksum=True)
 
 
@@ -229,6 +243,24 @@ def test_a_damaged_file_is_corrupt(body: bytes) -> None:
     assert code == "corrupt_file"
     assert reason.startswith("the Parquet file is damaged (")
     assert reason.endswith("); write it anew and upload it again")
+
+
+def test_no_damage_gets_past_the_reader() -> None:
+    table = pa.table(
+        {"a": range(300), "b": [f"t{row % 7}" for row in range(300)], "l": [[row] for row in range(300)]}
+    )
+    good, chance = written(table, row_group_size=100), random.Random(4)
+    seen = set()
+    for _ in range(200):
+        body = bytearray(good)
+        for _ in range(chance.choice([1, 3, 10])):
+            body[chance.randrange(4, len(good) - 4)] = chance.randrange(256)
+        try:
+            blocks = read(bytes(body))
+            seen.add("read" if all(block.raw(0) for block in blocks) else "lost")
+        except UploadRejected as rejected:
+            seen.add(rejected.code)
+    assert seen == {"read", "corrupt_file"}
 
 
 def test_an_encrypted_file_is_refused() -> None:

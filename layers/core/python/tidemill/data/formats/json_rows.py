@@ -22,6 +22,7 @@ MOST_ROWS, MOST_CELLS = 65_536, 8 << 20
 """Rows, and rows times columns, that are held at a time."""
 
 Row = dict[str, Any]
+_KEY = re.compile(rb'"[ \t\r]*:')
 _HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -94,7 +95,7 @@ def row_groups(chunks: Iterable[bytes], known: Sized, *, block_bytes: int, first
 def parsed(line: int, raw: bytes) -> Row | RowFault:
     """One line as a row, its objects and arrays as canonical text; or what is wrong with it."""
     try:
-        row = _decoded(raw.decode())
+        row = _decoded(raw)
     except UnicodeDecodeError:
         return _fault(line, raw, "bad_json", "the line is not UTF-8 text")
     except json.JSONDecodeError as error:
@@ -118,13 +119,16 @@ def spelled(raw: bytes, key: str) -> str:
     return str(_SPELLING.decode(raw.decode())[key])
 
 
-def _decoded(text: str) -> Any:
+def _decoded(raw: bytes) -> Any:
+    text = raw.decode().strip(" \t\r")
     try:
-        row = _DECODER.decode(text.strip(" \t\r"))
+        row = _FAST.decode(text)
+        if isinstance(row, dict) and len(_KEY.findall(raw)) != len(row):
+            row = _CAREFUL.decode(text)  # something is nested, or quoted, or twice there
     except json.JSONDecodeError:
         raise
     except ValueError:  # an integer of thousands of digits
-        row = _HUGE.decode(text.strip(" \t\r"))
+        row = _HUGE.decode(text)
     if isinstance(row, dict):
         for key, value in row.items():
             if isinstance(value, dict | list):
@@ -145,7 +149,7 @@ def _big(digits: str) -> float:
     return math.inf if len(digits) > 400 else float(digits)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+_FAST, _CAREFUL = json.JSONDecoder(), json.JSONDecoder(object_pairs_hook=_object)
 _HUGE = json.JSONDecoder(object_pairs_hook=_object, parse_int=_big)
 _SPELLING = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 

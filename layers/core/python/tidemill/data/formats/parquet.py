@@ -7,6 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tidemill.data.formats import magic, parquet_cells
@@ -16,12 +17,15 @@ from tidemill.errors import UploadRejected
 from tidemill.ports import ObjectStore
 from tidemill.projects import Kind
 
+__all__ = ["ObjectFile", "blocks"]
+
 MOST_COLUMNS = 2_000
 MOST_ROWS = 65_536
 LEAST_LIMIT, LIMIT_RATIO = 16 << 30, 1000
 _CELLS = 8 << 20  # of a batch
 _BATCH_BYTES = 64 << 20  # of a batch as the footer tells them
 _BUFFERED = 64 << 20  # of all columns' pages together, still packed
+_SMALL_GROUP = 16 << 20
 _SHOWN = 80
 
 
@@ -55,6 +59,7 @@ def blocks(
             metadata=metadata,
             buffer_size=max(1 << 16, _BUFFERED // metadata.num_columns),
             page_checksum_verification=True,
+            read_dictionary=_repeating(metadata),
         )
         goal = _kinds(file.schema_arrow, kinds, frozenset(rules))
         goal = {name: kind for name, kind in goal.items() if only is None or name in only}
@@ -122,9 +127,11 @@ def _batches(
                 batch = next(batches, None)
                 if batch is None and number != starts[run[-1] + 1]:
                     raise pa.ArrowInvalid("rows are missing")
+                spans = [] if batch is None else _spans(batch)
             if batch is None:
                 break
-            yield number, batch
+            for start, end in spans:
+                yield number + start, batch.slice(start, end - start)
             number += batch.num_rows
 
 
@@ -146,6 +153,30 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
     widest = max(group.total_byte_size / max(1, group.num_rows) for group in groups)
     columns = int(metadata.num_columns)
     return max(1, min(MOST_ROWS, _CELLS // columns, int(_BATCH_BYTES / max(1, widest))))
+
+
+def _repeating(metadata: pq.FileMetaData) -> list[str]:
+    """The columns of bytes or text that a small file may multiply: the footer tells what their dictionary takes,
+    not what comes of it. They are read as a dictionary and places in it: `_spans` can tell before it happens.
+    (The footer's entry for each column would say more, but asking for a damaged one ends the process.)"""
+    groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
+    if any(group.total_byte_size > _SMALL_GROUP for group in groups):
+        return []  # there the texts themselves fill the pages, and a dictionary of all of them takes long
+    leaves = (metadata.schema.column(place) for place in range(metadata.num_columns))
+    return [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and leaf.path == leaf.name]
+
+
+def _spans(batch: pa.RecordBatch) -> list[tuple[int, int]]:
+    """From and to which rows the batch is to be cut, so that each part's texts are of about _BATCH_BYTES. Raises
+    ArrowIndexError where a damaged column points beyond its dictionary."""
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
+            sizes += pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False)
+    parts = np.cumsum(sizes) // _BATCH_BYTES
+    ends = [*np.flatnonzero(np.diff(parts)) + 1, batch.num_rows]
+    return [(int(start), int(end)) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _block(batch: pa.RecordBatch, number: int, kinds: Mapping[str, Kind | None]) -> Block:
