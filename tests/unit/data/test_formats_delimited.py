@@ -1,4 +1,4 @@
-"""Delimited text as blocks: the rows that Python's csv module sees, whatever is in the cells and wherever it is cut."""
+"""Delimited text as blocks: the rows that the csv module sees, whatever is in the cells and wherever it is cut."""
 
 import csv
 import io
@@ -22,7 +22,12 @@ ALL = {"n": Kind.NUMBER, "i": Kind.INTEGER, "c": Kind.CATEGORY, "t": Kind.TIMEST
 
 
 def read(
-    text: str | bytes, kinds: Mapping[str, Kind] = TEXT, *, delimiter: str = ",", block_bytes: int = 1 << 20, **more: Any
+    text: str | bytes,
+    kinds: Mapping[str, Kind] = TEXT,
+    *,
+    delimiter: str = ",",
+    block_bytes: int = 1 << 20,
+    **more: Any,
 ) -> list[Block]:
     body = text.encode() if isinstance(text, str) else text
     more = {"rules": list(kinds)} | more
@@ -139,7 +144,9 @@ def test_each_kind_has_its_type() -> None:
     assert (block.unreadable, block.kinds) == ({}, ALL)
 
 
-@pytest.mark.parametrize("word", ["abc", "1_000", "1,5", "0x10", "inf", "-Infinity", "1e400", "True", "1 2", "NAN", " "])
+@pytest.mark.parametrize(
+    "word", ["abc", "1_000", "1,5", "0x10", "inf", "-Infinity", "1e400", "True", "1 2", "NAN", " "]
+)
 @pytest.mark.parametrize("rows_before", [0, 3])
 def test_what_is_no_finite_number_is_unreadable_with_its_text(word: str, rows_before: int) -> None:
     (block,) = read("n,c\n" + "1,x\n" * rows_before + f'"{word}",x\n2,y\n', {"n": Kind.NUMBER, "c": Kind.CATEGORY})
@@ -293,7 +300,9 @@ def test_a_column_has_the_narrowest_kind_that_fits_it(cells: list[str], kind: Ki
             assert guessed(text, block_bytes=block_bytes) == {"x": Kind.INTEGER, "c": kind, "y": Kind.TIMESTAMP}
 
 
-guessable = st.sampled_from(["1", "22", "1.5", "", "NA", "x", "2026-01-01", "2026-01-01T00:00Z", "007", "1e400", '"0\n1"'])
+guessable = st.sampled_from(
+    ["1", "22", "1.5", "", "NA", "x", "2026-01-01", "2026-01-01T00:00Z", "007", "1e400", '"0\n1"']
+)
 
 
 @given(st.lists(st.tuples(guessable, guessable, guessable), min_size=1, max_size=12), st.data())

@@ -71,7 +71,8 @@ def _parquet(file: ObjectFile, bad_lines: Lines) -> Iterator[bytes]:
     with pq.ParquetWriter(sink, source.schema_arrow, compression="zstd") as writer:
         for batch in source.iter_batches():
             keep = ~np.isin(np.arange(first, first + batch.num_rows), bad_lines)
-            writer.write_batch(batch.filter(pa.array(keep)))
+            if keep.any():
+                writer.write_batch(batch.filter(pa.array(keep)))
             first += batch.num_rows
             yield sink.taken()
     yield sink.taken()

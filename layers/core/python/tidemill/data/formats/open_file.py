@@ -18,6 +18,10 @@ from tidemill.ports import ObjectStore
 from tidemill.projects import Kind
 
 
+WORKERS = min(os.cpu_count() or 1, 4)
+"""Blocks of delimited text that are parsed at once: each takes some 30 MB."""
+
+
 @dataclass(frozen=True)
 class OpenFile:
     """`blocks` can be gone through once; `digest()` is the SHA-256 of all bytes, once they are."""
@@ -80,7 +84,7 @@ def _blocks(
         yield from json_lines.blocks(text, kinds=kinds, rules=rules, only=only)
     else:
         yield from delimited.blocks(
-            text, delimiter=form.delimiter, kinds=kinds, rules=rules, only=only, workers=os.cpu_count() or 1
+            text, delimiter=form.delimiter, kinds=kinds, rules=rules, only=only, workers=WORKERS
         )
 
 
