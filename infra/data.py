@@ -16,8 +16,8 @@ FUNCTIONS = (
     Work(
         "register_version", ("core", "numeric", "arrow"), memory=3008, seconds=900,
         may=(
-            *reads("incoming", versions=True), *reads("manifests", "objects", "uploads"),
-            *writes("objects", "quarantine"), *_MOVES, *table(),
+            *reads("incoming", versions=True), *reads("manifests", "objects", "uploads", "quarantine"),
+            *writes("objects", "quarantine"), *removes("incoming"), *_MOVES, *table(),
         ),
     ),
     Work(

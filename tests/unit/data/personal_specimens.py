@@ -1,5 +1,5 @@
-"""Specimens for the tests of personal data: published by the issuers, from standards, or of reserved ranges (example
-domains, 555 and Ofcom's drama numbers). None is a person's."""
+"""Specimens for the tests of personal data: published by the issuers, from standards, or of reserved ranges
+(example domains, 555 and Ofcom's drama numbers). None is a person's."""
 
 # (kind, detail or "" for any, text)
 FOUND = [

@@ -1,5 +1,5 @@
-"""500 personal values of every kind in nested and odd places among 20,000 clean rows: each is found, alone and among
-the rest, and none is left after masking."""
+"""500 personal values of every kind in nested and odd places among 20,000 clean rows: each is found, alone and
+among the rest, and none is left after masking."""
 
 import json
 import random

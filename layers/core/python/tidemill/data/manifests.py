@@ -17,7 +17,8 @@ class File(BaseModel):
 
     `path` below `incoming/<project>/`, `size` in bytes, content address, number of rows. The rest says where it
     came from: the upload and its place in the order of uploads of this path (S3's sequencer), `form` (how its
-    bytes are to be read; see `tidemill.data.formats`), and how many rows of the upload were left out."""
+    bytes are to be read; see `tidemill.data.formats`), how many rows of the upload were left out, and whether
+    personal data was masked in the others."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,6 +30,7 @@ class File(BaseModel):
     upload_id: str = ""
     sequencer: str = ""
     rows_left_out: int = 0
+    masked: bool = False
 
 
 class Manifest(BaseModel):

@@ -73,10 +73,15 @@ def _uploads(batch: Batch, objects: ObjectStore, index: Index) -> list[Row]:
 
 
 def _take_away(upload: Row, objects: ObjectStore) -> None:
-    """Write the reason; copy the bytes, then delete them where they came in. Every step may be done already."""
+    """Write the reason, then move the bytes. Every step may be done already."""
     fact = {name: upload.get(name) for name in _FACT} | {"at": upload["ended_at"]}
     key = reason_key(upload["project"], upload["upload_id"])
     objects.put_new(key, canonical.dumps(fact), content_type="application/json")
+    take_bytes_away(upload, objects)
+
+
+def take_bytes_away(upload: Row, objects: ObjectStore) -> None:
+    """Copy the bytes of an upload to quarantine, then delete them where they came in."""
     try:
         objects.copy_new(upload["key"], kept_key(upload), version_id=upload["version_id"])
     except RecordNotFound:

@@ -14,6 +14,7 @@ from tidemill import names
 from tidemill.data import batches, candidates, moves, uploads
 from tidemill.data.batches import Batch
 from tidemill.data.manifests import File
+from tidemill.data.quarantine_upload import take_bytes_away
 from tidemill.data.take_in import take_in
 from tidemill.data.uploads import Place
 from tidemill.errors import ProjectUnknown, UploadGone, UploadRejected
@@ -105,16 +106,20 @@ class _Reading:
 def _register(reading: _Reading, stored: Row | None, project: Project) -> Answer:
     """Read the upload, and let it be a batch by itself or join the one of its folder."""
     if stored is not None and stored.get("batch_id"):
+        _put_original_away(stored, reading.ports)
         return _waiting(stored, project)
     upload = reading.upload(stored, project)
     if reading.place.folder is not None:
-        return _waiting(_join(upload, stored, reading.place, reading.ports), project)
+        joined = _join(upload, stored, reading.place, reading.ports)
+        _put_original_away(joined, reading.ports)
+        return _waiting(joined, project)
     return _propose(upload, stored, project, reading.ports)
 
 
 def _propose(upload: Row, stored: Row | None, project: Project, ports: Ports) -> Answer:
     """Write the row; settle the upload at once if it brings nothing new."""
     row = _save(upload, stored, ports)
+    _put_original_away(row, ports)
     batch = Batch(row, (uploads.file_of(row),))
     candidate = candidates.build(batch, project=project, objects=ports.objects, index=ports.index)
     if candidate.outcome == "new":
@@ -129,6 +134,12 @@ def _join(upload: Row, stored: Row | None, place: Place, ports: Ports) -> Row:
     seen = batches.gathering(ports.index, upload["project"], str(place.folder))
     joined, joining = batches.join(upload, str(place.folder), marker=place.closes, seen=seen)
     return _save(joined, stored, ports, joining, batches.member(joined))
+
+
+def _put_original_away(upload: Row, ports: Ports) -> None:
+    """What was masked lies in quarantine only, now that its row knows the masked content."""
+    if (upload.get("file") or {}).get("masked"):
+        take_bytes_away(upload, ports.objects)
 
 
 def _save(upload: Row, stored: Row | None, ports: Ports, *more: Put | Update) -> Row:

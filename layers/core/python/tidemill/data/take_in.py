@@ -1,10 +1,9 @@
 """Take an upload in: read it once, hold its rows against the rules, and keep what follows them.
 
 Called by RegisterVersion. Writes `reading.json` and `sketch.json` of the upload, the content to
-`objects/sha256/…`, and rows that break rules to `quarantine/…/rows.{parquet,html}`.
+`objects/sha256/…` (see `contents`), and rows that break rules to `quarantine/…/rows.{parquet,html}`.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,13 +11,15 @@ from typing import Any
 import pyarrow as pa
 
 from tidemill import canonical, names
-from tidemill.data import profiles
+from tidemill.data import contents, profiles
+from tidemill.data.contents import Content, Source
 from tidemill.data.formats.blocks import Block
-from tidemill.data.formats.kept_rows import kept_rows
 from tidemill.data.manifests import File
+from tidemill.data.personal import mask_text
 from tidemill.data.quality import evidence, faults
 from tidemill.data.quality.faults import Fault
 from tidemill.data.quality.leakage import Leakage
+from tidemill.data.quality.personal_gate import PersonalData
 from tidemill.data.quality.row_rules import Rules
 from tidemill.data.scan import Reading, scan
 from tidemill.data.sketches.dataset import DatasetSketch
@@ -27,6 +28,7 @@ from tidemill.ports import ObjectStore, Row
 from tidemill.projects import Kind, Project
 
 FORM = 1
+_STRUCTURAL = ("missing_column", "personal_data")
 
 
 def take_in(upload: Row, path: str, project: Project, objects: ObjectStore) -> File:
@@ -65,50 +67,93 @@ class _Sketching:
         self.sketch.update(rows, kinds)
 
 
+class _Read:
+    """An object with all that a pass over it shows."""
+
+    def __init__(self, source: Source, project: Project, objects: ObjectStore) -> None:
+        self.source = source
+        self.sketching, self.leakage, self.personal = _Sketching(), Leakage(project), PersonalData(project)
+        self.reading = scan(
+            objects,
+            source.key,
+            version_id=source.version_id,
+            size=source.size,
+            rules=rules_of(project),
+            known={},
+            time=project.time,
+            observers=[self.sketching, self.leakage, self.personal],
+        )
+
+
 def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore) -> File:
-    sketching, leakage = _Sketching(), Leakage(project)
-    reading = scan(
-        objects,
-        upload["key"],
-        version_id=upload["version_id"],
-        size=upload.get("size", 0),
-        rules=rules_of(project),
-        known={},
-        time=project.time,
-        observers=[sketching, leakage],
+    source = Source(upload["key"], upload["version_id"], upload.get("size", 0))
+    read = _Read(source, project, objects)
+    found = read.personal.faults()
+    mask = bool(found) and project.quality.personal_data == "mask"
+    _hold(upload, path, read, [] if mask else found, project, objects)
+    content = _masked(read, project, objects) if mask else contents.store(source, read.reading, objects)
+    after = _Read(content.source, project, objects) if mask else read
+    sketch = canonical.dumps(after.sketching.sketch.to_json())
+    objects.put(profiles.upload_key(project.name, upload["upload_id"]), sketch, content_type="application/json")
+    return File(
+        path=path,
+        size=content.size,
+        sha256=content.sha256,
+        rows=after.reading.rows,
+        form=content.form.as_json(),
+        upload_id=upload["upload_id"],
+        sequencer=upload["sequencer"],
+        rows_left_out=read.reading.rows + read.reading.bad - after.reading.rows,
+        masked=mask,
     )
-    found = _faults(reading, project)
+
+
+def _masked(read: _Read, project: Project, objects: ObjectStore) -> Content:
+    """The masked rows at their address; without those that follow the rules no more, now that a value of theirs is
+    missing."""
+    content = contents.store_masked(read.source, read.reading, read.personal.scanner, objects)
+    again = _Read(content.source, project, objects).reading
+    return contents.store(content.source, again, objects) if again.bad else content
+
+
+def _hold(
+    upload: Row, path: str, read: _Read, personal: list[Fault], project: Project, objects: ObjectStore
+) -> None:
+    """Write what was read and what is wrong with it. Raises UploadRejected if it is too much."""
+    reading = read.reading
+    missing = [name for name in project.columns if name not in reading.kinds]
+    absent = [Fault("missing_column", name, f"column {name!r} is missing") for name in missing]
+    found = sorted([*absent, *personal, *map(_discreet, reading.faults)], key=faults.sort_key)
     if reading.bad:
         _write_evidence(upload, path, reading, project, objects)
     key = reading_key(project.name, upload["upload_id"])
-    document = _document(reading, found, project) | {"leaks": [faults.as_json(leak) for leak in leakage.faults()]}
+    document = _document(read, found, project)
     objects.put(key, canonical.dumps(document), content_type="application/json")
     _require_good(reading, found, project, key)
-    sketch = canonical.dumps(sketching.sketch.to_json())
-    objects.put(profiles.upload_key(project.name, upload["upload_id"]), sketch, content_type="application/json")
-    return _keep(upload, path, reading, objects)
 
 
-def _faults(reading: Reading, project: Project) -> list[Fault]:
-    """What is wrong with the file, the gravest first."""
-    missing = [name for name in project.columns if name not in reading.kinds]
-    absent = [Fault("missing_column", name, f"column {name!r} is missing") for name in missing]
-    return sorted([*absent, *reading.faults], key=faults.sort_key)
+def _discreet(fault: Fault) -> Fault:
+    """A fault that repeats nobody's data: its examples are cells of the upload."""
+    examples = tuple(map(mask_text, fault.examples))
+    return replace(fault, message=mask_text(fault.message), examples=examples)
 
 
 def _require_good(reading: Reading, found: list[Fault], project: Project, report: str) -> None:
-    """Raises UploadRejected: a column is missing, or more rows are bad than the project tolerates."""
+    """Raises UploadRejected: something is wrong with the file as a whole, or more rows are bad than the project
+    tolerates."""
     share = reading.bad / (reading.rows + reading.bad)
-    if not found or (share <= project.quality.tolerated and found[0].code != "missing_column"):
+    structural = bool(found) and found[0].code in _STRUCTURAL
+    if not found or (share <= project.quality.tolerated and not structural):
         return
     reason = faults.summary(found)
-    if reading.bad and found[0].code != "missing_column":
+    if reading.bad and not structural:
         much = f"{reading.bad} of {reading.rows + reading.bad} rows break rules ({share:.2%})"
         reason = f"{much}, more than the tolerated {project.quality.tolerated:.2%}: {reason}"
     raise UploadRejected(found[0].code, reason, report)
 
 
-def _document(reading: Reading, found: list[Fault], project: Project) -> dict[str, Any]:
+def _document(read: _Read, found: list[Fault], project: Project) -> dict[str, Any]:
+    reading = read.reading
     return {
         "form": FORM,
         "sha256": reading.sha256,
@@ -116,9 +161,11 @@ def _document(reading: Reading, found: list[Fault], project: Project) -> dict[st
         "format": reading.form.as_json(),
         "rows": reading.rows,
         "bad_rows": reading.bad,
-        "kinds": {name: kind.value for name, kind in reading.kinds.items()},
-        "extra_columns": [name for name in reading.columns if name not in project.columns],
+        "kinds": {mask_text(name): kind.value for name, kind in reading.kinds.items()},
+        "extra_columns": [mask_text(name) for name in reading.columns if name not in project.columns],
         "faults": [faults.as_json(fault) for fault in found],
+        "leaks": [faults.as_json(leak) for leak in read.leakage.faults()],
+        "speak_of_persons": read.personal.suspected(),
         "time_sorted": reading.time_sorted,
     }
 
@@ -135,37 +182,3 @@ def _write_evidence(upload: Row, path: str, reading: Reading, project: Project, 
         kept=kept,
     )
     objects.put(f"{folder}rows.html", told.encode(), content_type="text/html; charset=utf-8")
-
-
-def _keep(upload: Row, path: str, reading: Reading, objects: ObjectStore) -> File:
-    """Put the content to its address: as it came in, or without its bad rows."""
-    size, sha256, form = reading.size, reading.sha256, reading.form
-    if reading.bad:
-        size, sha256 = _write_kept(upload, reading, objects)
-        form = replace(form, encoding="utf-8")
-    else:
-        objects.copy_new(upload["key"], names.content(sha256), version_id=upload["version_id"])
-    return File(
-        path=path,
-        size=size,
-        sha256=sha256,
-        rows=reading.rows,
-        form=form.as_json(),
-        upload_id=upload["upload_id"],
-        sequencer=upload["sequencer"],
-        rows_left_out=reading.bad,
-    )
-
-
-def _write_kept(upload: Row, reading: Reading, objects: ObjectStore) -> tuple[int, str]:
-    """The size and the digest of what is left, once it is stored. It is made twice: its address is its digest."""
-    place = {"version_id": upload["version_id"], "size": reading.size, "form": reading.form}
-    bad = reading.evidence.bad_lines()
-    digest, size = hashlib.sha256(), 0
-    for chunk in kept_rows(objects, upload["key"], **place, bad_lines=bad):
-        digest.update(chunk)
-        size += len(chunk)
-    key = names.content(digest.hexdigest())
-    if not objects.exists(key):
-        objects.put_chunks(key, kept_rows(objects, upload["key"], **place, bad_lines=bad))
-    return size, digest.hexdigest()

@@ -15,6 +15,7 @@ from tidemill.monitoring.markup import Markup, element
 WIDTH, HEIGHT = 420, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 406, 32, 186  # the plotting area
 LABELS = 110  # its left side where categories are named
+SIDES = ("reference", "this window")  # what the two distributions are called
 PEAK = 0.6  # a share from which a bin would press all others flat
 
 
@@ -34,9 +35,10 @@ class Axis:
         return self.start + math.copysign(abs(part) ** self.power, part) * (self.end - self.start)
 
 
-def plot(histogram: Histogram, *, label: str) -> Markup:
-    """The SVG of a histogram (`tidemill.monitoring.histograms`); `label` tells it to those who cannot see it."""
-    drawn = _bars(histogram) if "labels" in histogram else _steps(histogram)
+def plot(histogram: Histogram, *, label: str, sides: tuple[str, str] = SIDES) -> Markup:
+    """The SVG of a histogram (`tidemill.monitoring.histograms`); `label` tells it to those who cannot see it,
+    `sides` are what its reference and its current rows are called."""
+    drawn = _bars(histogram, sides) if "labels" in histogram else _steps(histogram, sides)
     return element("svg", *drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label, class_="plot")
 
 
@@ -51,12 +53,12 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:,.6g}"
 
 
-def _steps(histogram: Histogram) -> list[Markup]:
+def _steps(histogram: Histogram, sides: tuple[str, str]) -> list[Markup]:
     edges, reference, current = histogram["edges"], histogram["reference"], histogram["current"]
     across = _round_axis(edges[0], edges[-1], LEFT, RIGHT)
     up = _share_axis(max([*reference, *current]), BOTTOM, TOP, may_stretch=True)
     return [
-        *_legend(LEFT, "share of rows, square-root scale" if up.power != 1 else "share of rows"),
+        *_legend(LEFT, "share of rows, square-root scale" if up.power != 1 else "share of rows", sides),
         *[_line(LEFT, up.at(tick), RIGHT, up.at(tick), "grid") for tick in up.ticks],
         *[_tick(LEFT - 6, up.at(tick) + 3.5, percent(tick), "end") for tick in up.ticks],
         element("path", d=_outline(edges, reference, across, up) + "Z", class_="reference"),
@@ -65,20 +67,20 @@ def _steps(histogram: Histogram) -> list[Markup]:
         *[_line(across.at(tick), BOTTOM, across.at(tick), BOTTOM + 4, "axis") for tick in across.ticks],
         *[_tick(across.at(tick), BOTTOM + 17, number(tick), "middle") for tick in across.ticks],
         *[
-            _hover(across.at(low), TOP, across.at(high), BOTTOM, _bin_name(edges, i), histogram, i)
+            _hover(across.at(low), TOP, across.at(high), BOTTOM, _bin_name(edges, i), histogram, i, sides)
             for i, (low, high) in enumerate(pairwise(edges))
         ],
     ]
 
 
-def _bars(histogram: Histogram) -> list[Markup]:
+def _bars(histogram: Histogram, sides: tuple[str, str]) -> list[Markup]:
     labels = histogram["labels"]
     highest = max([*histogram["reference"], *histogram["current"]], default=0)
     across = _share_axis(highest, LABELS, RIGHT)
     height = (BOTTOM - TOP) / max(len(labels), 1)
     thick = min(0.36 * height, 13)
     drawn = [
-        *_legend(LABELS, "share of rows"),
+        *_legend(LABELS, "share of rows", sides),
         *[
             _line(across.at(tick), TOP, across.at(tick), BOTTOM, "grid" if tick else "axis")
             for tick in across.ticks
@@ -91,7 +93,7 @@ def _bars(histogram: Histogram) -> list[Markup]:
             length = across.at(histogram[side][i]) - LABELS
             drawn.append(element("rect", x=LABELS, y=y, width=length, height=thick, class_=side))
         drawn.append(_tick(LABELS - 7, middle + 3.5, label if len(label) <= 16 else f"{label[:15]}…", "end"))
-        drawn.append(_hover(0, middle - height / 2, WIDTH, middle + height / 2, label, histogram, i))
+        drawn.append(_hover(0, middle - height / 2, WIDTH, middle + height / 2, label, histogram, i, sides))
     return drawn
 
 
@@ -110,12 +112,12 @@ def _round_axis(low: float, high: float, start: float, end: float) -> Axis:
     return Axis(low, high, start, end, [i * step for i in range(first, last + 1)])
 
 
-def _legend(left: float, unit: str) -> list[Markup]:
+def _legend(left: float, unit: str, sides: tuple[str, str]) -> list[Markup]:
     return [
         element("rect", x=left, y=9, width=12, height=9, class_="reference"),
-        _tick(left + 17, 17, "reference"),
+        _tick(left + 17, 17, sides[0]),
         element("rect", x=left + 82, y=9, width=12, height=9, class_="current"),
-        _tick(left + 99, 17, "this window"),
+        _tick(left + 99, 17, sides[1]),
         _tick(RIGHT, 17, unit, "end"),
     ]
 
@@ -134,10 +136,18 @@ def _bin_name(edges: Sequence[float], i: int) -> str:
 
 
 def _hover(
-    left: float, top: float, right: float, bottom: float, name: str, histogram: Histogram, i: int
+    left: float,
+    top: float,
+    right: float,
+    bottom: float,
+    name: str,
+    histogram: Histogram,
+    i: int,
+    sides: tuple[str, str],
 ) -> Markup:
     """An unseen area that tells a bin's shares."""
-    text = f"{name}: reference {percent(histogram['reference'][i])}, window {percent(histogram['current'][i])}"
+    shares = [percent(histogram[side][i]) for side in ("reference", "current")]
+    text = f"{name}: {sides[0]} {shares[0]}, {sides[1].removeprefix('this ')} {shares[1]}"
     area = {"x": left, "y": top, "width": right - left, "height": bottom - top}
     return element("rect", element("title", text), class_="hover", **area)
 

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from tidemill.monitoring.column_cells import Column, gauge, mark, p_value, rounded, statistic
 from tidemill.monitoring.markup import Markup, element
 from tidemill.monitoring.plots import number, percent, plot
 from tidemill.monitoring.report_style import STYLE
-
-Column = Mapping[str, Any]
-GAUGE = 2.5  # how many times the threshold a PSI gauge shows
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -97,23 +95,12 @@ def _row(column: Column, i: int, threshold: float) -> Markup:
     return element(
         "tr",
         element("td", element("a", column["feature"], href=f"#feature-{i}")),
-        element("td", _mark(column)),
+        element("td", mark(column)),
         element("td", f"{column['psi']:.3f}", class_="figure"),
-        element("td", _gauge(column, threshold)),
-        element("td", _statistic(column), class_="figure"),
-        element("td", _p_value(column["q_value"]), class_="figure"),
+        element("td", gauge(column, threshold)),
+        element("td", statistic(column), class_="figure"),
+        element("td", p_value(column["q_value"]), class_="figure"),
         element("td", _missing(column), class_="figure"),
-    )
-
-
-def _gauge(column: Column, threshold: float) -> Markup:
-    filled = 100 * min(column["psi"] / (GAUGE * threshold), 1)
-    return element(
-        "span",
-        element("i", style=f"width:{filled:.0f}%", class_="shifted" if column["drifted"] else None),
-        element("b", style=f"left:{100 / GAUGE:.0f}%"),
-        class_="gauge",
-        title=f"PSI {column['psi']:.3f}; the line is the threshold {threshold:g}",
     )
 
 
@@ -134,13 +121,13 @@ def _predictions(report: Mapping[str, Any]) -> Markup:
 
 
 def _figure(column: Column, name: str, identity: str) -> Markup:
-    caption = [f"PSI {column['psi']:.3f}", _statistic(column), f"p {_p_value(column['q_value'])}"]
+    caption = [f"PSI {column['psi']:.3f}", statistic(column), f"p {p_value(column['q_value'])}"]
     if column["mean_reference"] is not None and column["mean_current"] is not None:
-        caption.append(f"mean {_rounded(column['mean_reference'])} → {_rounded(column['mean_current'])}")
+        caption.append(f"mean {rounded(column['mean_reference'])} → {rounded(column['mean_current'])}")
     label = f"{name}: {'shifted' if column['drifted'] else 'steady'}, {', '.join(caption)}"
     return element(
         "figure",
-        element("header", element("h3", name, title=name), _mark(column)),
+        element("header", element("h3", name, title=name), mark(column)),
         element("figcaption", " · ".join(caption)),
         plot(column["plot"], label=label),
         id=identity,
@@ -171,28 +158,9 @@ def _notes(report: Mapping[str, Any]) -> Markup:
     )
 
 
-def _mark(column: Column) -> Markup:
-    word = "shifted" if column["drifted"] else "steady"
-    return element("span", word, class_=f"mark {word}")
-
-
-def _statistic(column: Column) -> str:
-    if column["statistic_name"] == "ks":
-        return f"D {column['statistic']:.3f}"
-    return f"χ² {column['statistic']:,.0f}" if column["statistic"] >= 100 else f"χ² {column['statistic']:.1f}"
-
-
-def _p_value(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
-
-
 def _missing(column: Column) -> str:
     before, after = percent(column["missing_reference"]), percent(column["missing_current"])
     return before if before == after else f"{before} → {after}"
-
-
-def _rounded(value: float) -> str:
-    return number(float(f"{value:.4g}"))
 
 
 def _time(text: str) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tidemill.data.formats import delimited, streams
 from tidemill.data.formats.detect import Format
 from tidemill.data.formats.object_file import ObjectFile
+from tidemill.data.formats.writing import Sink
 from tidemill.ports import ObjectStore
 
 Lines = NDArray[np.int64]
@@ -47,27 +48,8 @@ def _without(piece: delimited.Piece, bad_lines: Lines) -> bytes:
     return b"".join(piece.text[start:end] for start, end in spans)
 
 
-class _Sink:
-    """What a Parquet writer wrote since it was last asked."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self._parts: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def taken(self) -> bytes:
-        taken, self._parts = b"".join(self._parts), []
-        return taken
-
-
 def _parquet(file: ObjectFile, bad_lines: Lines) -> Iterator[bytes]:
-    source, sink, first = pq.ParquetFile(file), _Sink(), 1
+    source, sink, first = pq.ParquetFile(file), Sink(), 1
     with pq.ParquetWriter(sink, source.schema_arrow, compression="zstd") as writer:
         for batch in source.iter_batches():
             keep = ~np.isin(np.arange(first, first + batch.num_rows), bad_lines)

@@ -11,11 +11,11 @@ twice over:
     P(Binomial(m, check) ≥ k) ≤ alpha / m²              numbers counted up, which all share their first digits
 
 with alpha = 0.1, the square because the more look-alikes a column has, the surer it is one of ids: of such
-columns with 100 look-alikes one in 100,000 is told wrongly; a lone look-alike (n = 1) is told if its chance is at most 0.1,
-which a check digit just meets. Distinct values, since an id repeated in every row is one piece of evidence, not a
-thousand. They are counted in a bottom-k sample by hash (Cohen & Kaplan, "Summarizing data using bottom-k
-sketches", PODC 2007): bounded, mergeable, independent of order, a uniform sample of the distinct values. Hashes
-have 32 bits, so that thousands of numbers share each one and it does not give its number away.
+columns with 100 look-alikes one in 100,000 is told wrongly; a lone look-alike (n = 1) is told if its chance is
+at most 0.1, which a check digit just meets. Distinct values, since an id repeated in every row is one piece of
+evidence, not a thousand. They are counted in a bottom-k sample by hash (Cohen & Kaplan, "Summarizing data using
+bottom-k sketches", PODC 2007): bounded, mergeable, independent of order, a uniform sample of the distinct
+values. Hashes have 32 bits, so that thousands of numbers share each one and it does not give its number away.
 
 In running text a card or IBAN is told unless such look-alikes are frequent there (30 or more) and agree like
 chance.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 _TOKEN = re.compile(
     r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[{}\[\],:]|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.DOTALL
 )
+_DEEPEST = 32  # keys told of a leaf, the innermost
 _LONGEST = 1_000_000  # characters looked at
 
 
@@ -53,7 +54,7 @@ def leaves(text: str) -> Iterator[Leaf]:
                 pending = True
             else:
                 start, end = token.span()
-                yield Leaf(start + quoted, end - quoted, tuple(keys), quoted)
+                yield Leaf(start + quoted, end - quoted, tuple(keys[-_DEEPEST:]), quoted)
 
 
 def path(keys: tuple[str, ...]) -> str:

@@ -128,8 +128,8 @@ def _with_digits(data: Bytes, offsets: Rows) -> Rows:
     if len(rows) * 50 < len(offsets):
         return rows
     exact = np.concatenate([[0], np.cumsum((data - np.uint8(48)) < 10, dtype=np.int64)])
-    rows = rows[exact[offsets[rows + 1]] - exact[offsets[rows]] >= FEWEST_DIGITS]
-    return rows
+    enough: Rows = rows[exact[offsets[rows + 1]] - exact[offsets[rows]] >= FEWEST_DIGITS]
+    return enough
 
 
 def _digit_bits(data: Bytes) -> Bytes:

@@ -49,8 +49,8 @@ class Tally:
 
 
 class Scanner:
-    """`exceptions`: for a column, the kinds it may hold; "all" stands for every kind. `kept`: how many findings of a
-    column and kind are kept."""
+    """`exceptions`: for a column, the kinds it may hold; "all" stands for every kind. `kept`: how many findings
+    of a column and kind are kept."""
 
     def __init__(self, exceptions: Mapping[str, Collection[str]] | None = None, *, kept: int = KEPT) -> None:
         self.kept = kept
@@ -61,8 +61,8 @@ class Scanner:
         self._told_names = 0
 
     def scan(self, batch: Any, first_row: int = 0) -> list[Finding]:
-        """What is certain in this batch, at most `kept` of a column and kind over all batches, and what the names of
-        its columns and fields say. Rows count from `first_row`."""
+        """What is certain in this batch, at most `kept` of a column and kind over all batches, and what the
+        names of its columns and fields say. Rows count from `first_row`."""
         for finding in _names_of(batch.schema):
             if not self.excepted(finding.column, finding.kind):
                 self._names[finding] = None

@@ -46,13 +46,9 @@ def find(text: str, telling: frozenset[str] = frozenset()) -> list[Match]:
     plain = normal.text
     found = [_placed(match, plain, normal) for match in _search(plain, telling)]
     # What is part of a valid number is no failed look-alike.
-    right = [match for match in found if match.valid]
-    failed = [one for one in found if not one.valid and not any(_overlap(one, other) for other in right)]
-    return sorted([*right, *failed], key=lambda match: (match.start, match.end))
-
-
-def _overlap(one: Match, other: Match) -> bool:
-    return one.start < other.end and other.start < one.end
+    covered = _covered(len(text), found)
+    told = [match for match in found if match.valid or not any(covered[match.start : match.end])]
+    return sorted(told, key=lambda match: (match.start, match.end))
 
 
 def mask_text(text: str) -> str:
@@ -105,30 +101,25 @@ def _placed(match: Match, plain: str, normal: Normal) -> Match:
 def _search(text: str, telling: frozenset[str]) -> Iterator[Match]:
     """Kind after kind, from the most to the least telling; what one has found the next does not see."""
     seen = _UUID.sub(_blanked, _upper(text))
-    for start, end in emails.emails(text):
-        yield Match("email", "", start, end)
-        seen = _blank(seen, start, end)
-    for start, end, valid in iban.ibans(seen):
-        code = codes.digest(seen[start:end])
-        yield Match("iban", seen[start : start + 2], start, end, "text", True, valid, code)
-        seen = _blank(seen, start, end) if valid else seen
-    if telling or jsontext.is_json(text):
-        for match in _named(text, seen, telling):
-            yield match
-            seen = _blank(seen, match.start, match.end)
-    seen = _INNOCENT.sub(_blanked, seen)
-    taken = []
-    for match in _numbers(seen):
-        yield match
-        if match.valid and match.where == "sure":
-            seen = _blank(seen, match.start, match.end)
-        elif match.valid:
-            # Perhaps chance: it stays in sight, so that what follows it is not taken for the start of something.
-            taken.append(match)
-    for start, end in phones.phones(seen):
-        phone = Match("phone", "", start, end)
-        if not any(_overlap(phone, match) for match in taken):
-            yield phone
+    mails = [Match("email", "", start, end) for start, end in emails.emails(text)]
+    yield from mails
+    seen = _blank(seen, mails)
+    accounts = [
+        Match("iban", seen[start : start + 2], start, end, "text", True, valid, codes.digest(seen[start:end]))
+        for start, end, valid in iban.ibans(seen)
+    ]
+    yield from accounts
+    seen = _blank(seen, accounts)
+    named = list(_named(text, seen, telling)) if telling or jsontext.is_json(text) else []
+    yield from named
+    seen = _INNOCENT.sub(_blanked, _blank(seen, named))
+    numbers = list(_numbers(seen))
+    yield from numbers
+    # What is perhaps chance stays in sight, so that what follows it is not taken for the start of a phone number.
+    weak = _covered(len(seen), [match for match in numbers if match.where != "sure"])
+    for start, end in phones.phones(_blank(seen, [match for match in numbers if match.where == "sure"])):
+        if not any(weak[start:end]):
+            yield Match("phone", "", start, end)
 
 
 def _numbers(seen: str) -> Iterator[Match]:
@@ -198,8 +189,23 @@ def _blanked(found: re.Match[str]) -> str:
     return "\x01" * len(found.group())
 
 
-def _blank(text: str, start: int, end: int) -> str:
-    return text[:start] + "\x01" * (end - start) + text[end:]
+def _blank(text: str, matches: Iterable[Match]) -> str:
+    """`text` with a sign that nothing matches in place of what is valid among the matches."""
+    out, place = [], 0
+    for match in sorted((match for match in matches if match.valid), key=lambda match: match.start):
+        start = max(match.start, place)
+        out += [text[place:start], "\x01" * (match.end - start)]
+        place = max(match.end, place)
+    return "".join(out) + text[place:]
+
+
+def _covered(length: int, matches: Iterable[Match]) -> bytearray:
+    """A one for each place of a text that a valid match takes."""
+    covered = bytearray(length)
+    for match in matches:
+        if match.valid:
+            covered[match.start : match.end] = b"\x01" * (match.end - match.start)
+    return covered
 
 
 @lru_cache(maxsize=1024)

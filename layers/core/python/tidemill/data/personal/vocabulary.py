@@ -13,7 +13,8 @@ from functools import lru_cache
 _WORDS: dict[str, str] = {
     "email": "email|e mail|mail address|mailadresse|correo|courriel|adresse mail|epost|邮箱|メール|почта",
     "phone": "phone|phones|phone number|telephone|mobile|mobile number|cell phone|cell number|fax|telefax|"
-    "tel|msisdn|whatsapp|telefon|telefonnummer|handynummer|handy nr|rufnummer|telefono|telefone|celular|movil|mobil|gsm|"
+    "tel|msisdn|whatsapp|telefon|telefonnummer|handynummer|handy nr|rufnummer|telefono|telefone|celular|"
+    "movil|mobil|gsm|"
     "numero de telephone|telephone portable|telefoon|telefoonnummer|cellulare|puhelin|电话|手机|電話|телефон",
     "card": "card number|card no|card num|credit card|debit card|cc num|cc number|cc no|pan number|card pan|"
     "kreditkarte|kartennummer|carte bancaire|numero carte|tarjeta|numero tarjeta|carta di credito|cartao",

@@ -1,0 +1,1 @@
+"""What changed from one dataset version to another: files, columns, rows, distributions (`versions_diff`)."""
