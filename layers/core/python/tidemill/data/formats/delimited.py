@@ -157,7 +157,7 @@ def _guessed(parts: Iterator[Piece], layout: Layout, delimiter: str) -> Iterator
 
 
 def _parse(layout: Layout, delimiter: str, piece: Piece) -> Parsed:
-    return parsed_cells.parse(piece.text, _spans(piece), delimiter, layout)
+    return parsed_cells.parse(piece.text, rows_of(piece), delimiter, layout)
 
 
 def _sized(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
@@ -215,7 +215,8 @@ def places(piece: Piece) -> Spans:
     return Spans(starts, ends, piece.line + np.searchsorted(piece.rows.breaks, starts, side="right"))
 
 
-def _spans(piece: Piece) -> Spans:
+def rows_of(piece: Piece) -> Spans:
+    """Where each row that is not empty begins and ends, and on which line."""
     spans = places(piece)
     data, widths = np.frombuffer(piece.text, np.uint8), spans.ends - spans.starts
     # In a row of two bytes that begins with CR, the other one is its LF: a lone CR would have ended it.
