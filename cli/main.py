@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from cli.commands import cloud, data, data_diff, demo, doctor, models, monitor, release, runs, serving
+from cli.commands import cloud, data, data_diff, demo, doctor, models, monitor, rebuild, release, runs, serving
 from cli.errors import CliError
 from cli.remedies import EXPECTED, remedy
 from cli.show import note
@@ -43,6 +43,7 @@ cloud.register(app)
 demo.register(app)
 serving.register(app)
 doctor.register(app)
+rebuild.register(app)
 data_diff.register(data.app)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")

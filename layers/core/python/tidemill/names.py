@@ -37,6 +37,7 @@ META_REASON = "reason"
 
 # --- S3 keys ---------------------------------------------------------------------------------------------------
 INCOMING = "incoming/"
+QUARANTINE = "quarantine/"
 
 
 def incoming(project: str, file: str) -> str:
@@ -95,7 +96,7 @@ def tag(project: str, tag: str, number: int) -> str:
 
 def quarantine(project: str, upload_id: str) -> str:
     """Folder of one quarantined upload: the `reason.json` lies in it, and points to the bytes."""
-    return f"quarantine/{project}/{upload_id}/"
+    return f"{QUARANTINE}{project}/{upload_id}/"
 
 
 def run(project: str, run_id: str) -> str:

@@ -1,8 +1,8 @@
 """Personal data in an upload: found while it is read, then refused or masked, as the project says.
 
-An observer of the pass over an upload. It looks at all there is: every cell, also of rows that break rules, the text
-of cells that are not what their column should be, rows that are no rows, names of columns. What it tells never
-repeats a value.
+An observer of the pass over an upload. It looks at all there is: every cell, also of rows that break rules, the
+text of cells that are not what their column should be, rows that are no rows, names of columns. What it tells
+never repeats a value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,7 +47,7 @@ class PersonalData:
             self.scanner.scan(pa.RecordBatch.from_arrays([raw], names=[NO_ROW]), self._rows)
         self._rows += block.batch.num_rows
 
-    def good(self, rows: pa.RecordBatch, kinds: Mapping[str, Kind]) -> None:  # noqa: ARG002  (looked at already)
+    def good(self, rows: pa.RecordBatch, kinds: Mapping[str, Kind]) -> None:
         """All rows were looked at before."""
 
     def faults(self) -> list[Fault]:
