@@ -4,7 +4,9 @@
 the file. Observers get the rows that follow the rules (sketches), or all there is (personal data).
 """
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -116,12 +118,14 @@ def _pass(
     with open_file(
         objects, key, version_id=version_id, size=size, kinds=kinds, rules=frozenset(rules.columns)
     ) as file:
-        for block in ahead(file.blocks):
-            for observer in observers:
-                observer.every(block)
-            good = counted.see(block)
-            for observer in observers:
-                observer.good(good, block.kinds)
+        # Closed before the file is: what runs ahead must not be in the midst of its blocks then.
+        with closing(ahead(file.blocks)) as blocks:
+            for block in blocks:
+                for observer in observers:
+                    observer.every(block)
+                good = counted.see(block)
+                for observer in observers:
+                    observer.good(good, block.kinds)
         digest = file.digest()
     if not counted.rows + counted.bad:
         raise UploadRejected("no_rows", "the file has a header and no rows; upload it with its data")
@@ -155,17 +159,15 @@ class _Counted:
         """Count the block; give its good rows."""
         self.columns, self.kinds = block.batch.schema.names, block.kinds
         bad = np.zeros(block.batch.num_rows, dtype=bool)
-        for fault in block.faults:
-            self.tally.add(fault.code, None, fault.reason, 1, [fault])
-        self.evidence.keep(block.faults)
+        self._no_rows(block)
         for offence in offences(block, self._rules):
             self._offence(block, offence)
             bad[offence.rows] = True
         spoiled = int(bad.sum())
         self.bad += spoiled + len(block.faults)
         self.rows += bad.size - spoiled
-        if spoiled or block.faults:
-            self._note_lines(block, bad)
+        if spoiled:
+            self.evidence.lines.append(block.lines[bad])
         good = block.batch.filter(pa.array(~bad)) if spoiled else block.batch
         self._follow_time(good)
         return good
@@ -176,9 +178,16 @@ class _Counted:
         left = EVIDENCE_ROWS - len(self.evidence.rows)
         self.evidence.keep(row_faults(block, offence, left))
 
-    def _note_lines(self, block: Block, bad: NDArray[np.bool_]) -> None:
-        lines = [block.lines[bad], np.array([fault.line for fault in block.faults], np.int64)]
-        self.evidence.lines.extend(lines)
+    def _no_rows(self, block: Block) -> None:
+        """Count what could not become rows."""
+        if not block.faults:
+            return
+        lines = array("q")
+        for fault in block.faults:
+            lines.append(fault.line)
+            self.tally.add(fault.code, None, fault.reason, 1, [fault])
+        self.evidence.keep(block.faults)
+        self.evidence.lines.append(np.frombuffer(lines, np.int64))
 
     def _follow_time(self, good: pa.RecordBatch) -> None:
         if not self.time_sorted or self._time not in good.schema.names:
