@@ -1,4 +1,4 @@
-"""A piece of delimited text as a block: Arrow parses it; a column that holds what Arrow refuses is read as text and
+"""A piece of delimited text as typed columns: Arrow parses it; what Arrow refuses is judged cell by cell.
 judged cell by cell.
 
 Called by `delimited`, by several threads at once.
