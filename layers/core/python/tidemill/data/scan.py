@@ -39,8 +39,8 @@ class Observer(Protocol):
 @dataclass(frozen=True)
 class Reading:
     """What a file holds. `rows` follow the rules, `bad` do not; `columns` in their order (those of JSON Lines by
-    name), `kinds` of those that have one (nested values do not); `faults` of its rows, the gravest first; `time_sorted`: whether the time
-    column never goes back (None without one)."""
+    name), `kinds` of those that have one (nested values do not); `faults` of its rows, the gravest first;
+    `time_sorted`: whether the time column never goes back (None without one)."""
 
     sha256: str
     size: int
