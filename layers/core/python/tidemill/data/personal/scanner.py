@@ -120,7 +120,7 @@ class Scanner:
                 "hashes": pack(gaps(tally.sample.hashes.astype(np.uint64))),
                 "grades": pack(tally.sample.grades),
             }
-            for key, tally in self._tallies.items()
+            for key, tally in sorted(self._tallies.items(), key=lambda item: item[0])
         ]
         return {"names": [list(astuple(finding)) for finding in self._names], "tallies": tallies}
 
