@@ -1,4 +1,4 @@
-"""A large upload read in parts: what the merged parts tell is what one pass tells, whatever is done to the parts."""
+"""A large upload read in parts: the merged parts tell what one pass tells, whatever is done to the parts."""
 
 import io
 import itertools
@@ -104,7 +104,9 @@ def as_csv(rows: list[Any]) -> bytes:
     text = "at,level,gates,wind,full,odd,more\n"
     for number, (day, level, wind, full, cell, more) in enumerate(rows):
         spare = ",uneven" if cell == "x" and more == "x" else ""
-        text += f'2026-01-{day:02},{level},{number},{wind},{full},"{cell}",{more.split()[0] if more else ""}{spare}\n'
+        text += (
+            f'2026-01-{day:02},{level},{number},{wind},{full},"{cell}",{more.split()[0] if more else ""}{spare}\n'
+        )
         text += "\n" * (day == 3)
     return text.encode()
 
@@ -223,7 +225,9 @@ def spoiled(shore: Any) -> dict[str, Any]:
 
 
 def personal(shore: Any) -> dict[str, Any]:
-    return shore.upload("a.csv", shore.csv([f"{line},{MAIL}" for line in shore.lines(20)], header="at,level,gates,wind,full,extra"))
+    return shore.upload(
+        "a.csv", shore.csv([f"{line},{MAIL}" for line in shore.lines(20)], header="at,level,gates,wind,full,extra")
+    )
 
 
 SCENARIOS = [large, in_folder, broken, spoiled, personal]

@@ -62,15 +62,11 @@ def register_version(
     if place is None or (uploads.is_hidden(place.path) and not place.closes):
         return _ignore(key, place)
     ports = Ports(objects, index, clock)
-    arrived = {
-        "project": place.project,
-        "upload_id": uploads.upload_id(bucket=bucket, key=key, version_id=version_id),
-        "key": key,
-        "version_id": version_id,
-        "sequencer": sequencer,
-        "state": uploads.MARKER if place.closes else uploads.REGISTERED,
-    }
-    read = read_by(place.project, arrived["upload_id"], split_bytes)
+    identifier = uploads.upload_id(bucket=bucket, key=key, version_id=version_id)
+    state = uploads.MARKER if place.closes else uploads.REGISTERED
+    told = {"key": key, "version_id": version_id, "sequencer": sequencer, "state": state}
+    arrived = {"project": place.project, "upload_id": identifier, **told}
+    read = read_by(place.project, identifier, split_bytes)
     reading = _Reading(arrived, place, requester, ports, read)
 
     def attempt() -> Answer:
