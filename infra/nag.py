@@ -71,10 +71,10 @@ def _of_function(function: Function) -> Iterator[tuple[str, str]]:
 
 
 def _of_grants(construct: IConstruct, grants: Iterable[Grant]) -> Iterator[tuple[str, str]]:
-    arns = construct.arns if isinstance(construct, Function) else {}
+    arns = construct.arns if isinstance(construct, Function) else None
     for grant in grants:
         for resource in grant.resources:
-            arn = _flat(Stack.of(construct).resolve(resource.format_map(arns)))
+            arn = _flat(Stack.of(construct).resolve(resource if arns is None else resource.format_map(arns)))
             if "*" in arn:
                 yield f"AwsSolutions::AwsSolutions-IAM5[Resource::{arn}]", grant.why
 
