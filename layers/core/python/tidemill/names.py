@@ -79,6 +79,16 @@ def profile(project: str, content: str) -> str:
     return f"profiles/{project}/{content}.json"
 
 
+def erasure(project: str, erasure_id: str) -> str:
+    """The fact of an erasure; its plan and its outcome lie in the folder of the same name."""
+    return f"erasures/{project}/{erasure_id}.json"
+
+
+def erasure_part(project: str, erasure_id: str, part: str) -> str:
+    """`plan`: what is to be done, written before anything is; `outcome`: what could not be removed."""
+    return f"erasures/{project}/{erasure_id}/{part}.json"
+
+
 def lineage(project: str, day: str, event_id: str) -> str:
     """An OpenLineage event, by the day on which it happened (`YYYY-MM-DD`, UTC)."""
     return f"lineage/{project}/{day}/{event_id}.json"

@@ -68,6 +68,14 @@ class _Sketching:
         self.sketch.update(rows, kinds)
 
 
+def sketch_of(source: Source, project: Project, objects: ObjectStore) -> DatasetSketch:
+    """The sketch of a content that was taken in before. Raises RecordNotFound, UploadRejected."""
+    sketching = _Sketching()
+    place = {"version_id": source.version_id, "size": source.size}
+    scan(objects, source.key, **place, rules=rules_of(project), known={}, observers=[sketching])  # type: ignore[arg-type]
+    return sketching.sketch
+
+
 class _Read:
     """An object with all that a pass over it shows."""
 
