@@ -17,7 +17,6 @@ from tidemill.data.formats.pipes import Hashed
 from tidemill.ports import ObjectStore
 from tidemill.projects import Kind
 
-
 WORKERS = min(os.cpu_count() or 1, 4)
 """Blocks of delimited text that are parsed at once: each takes some 30 MB."""
 
