@@ -6,7 +6,22 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from cli.commands import cloud, data, data_diff, demo, doctor, models, monitor, rebuild, release, runs, serving
+from cli.commands import (
+    cloud,
+    data,
+    data_diff,
+    demo,
+    doctor,
+    lineage,
+    models,
+    monitor,
+    rebuild,
+    release,
+    runs,
+    serving,
+    subjects,
+    sweep,
+)
 from cli.errors import CliError
 from cli.remedies import EXPECTED, remedy
 from cli.show import note
@@ -45,6 +60,9 @@ serving.register(app)
 doctor.register(app)
 rebuild.register(app)
 data_diff.register(data.app)
+lineage.register(data.app, models.app)
+subjects.register(data.app)
+sweep.register(data.app)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")

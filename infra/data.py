@@ -34,7 +34,7 @@ FUNCTIONS = (
     Work(
         "accept_version", ("core",), memory=512, seconds=60,
         may=(
-            *reads("manifests", "validations", "datasets", "batches"), *writes("manifests", "datasets"),
+            *reads("manifests", "validations", "datasets", "batches"), *writes("manifests", "datasets", "lineage"),
             *_MOVES, *table(),
         ),
     ),

@@ -27,4 +27,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         objects=wiring.objects(),
         index=wiring.index(),
         clock=now,
+        store=f"s3://{wiring.objects().bucket}",
     )

@@ -1,13 +1,14 @@
 """ObjectStore, as its docstrings promise, on every adapter."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tidemill.adapters import multipart
 from tidemill.adapters import objects as objects_module
-from tidemill.errors import RecordNotFound
+from tidemill.errors import ObjectKept, RecordNotFound
 from tidemill.ports import ObjectStore
 
 
@@ -171,3 +172,18 @@ def test_what_is_too_large_for_one_call_is_copied_in_parts(bucket: Any, monkeypa
     version = bucket.write("source", body)
     assert bucket.objects.copy_new("source", "copy", version_id=version) is True
     assert bucket.objects.get("copy") == body
+
+
+def test_what_a_lock_keeps_is_told_with_its_end(bucket: Any) -> None:
+    if bucket.client is None:
+        pytest.skip("nothing in memory is under a lock")
+    name, until = f"{bucket.objects.bucket}-locked", datetime(2099, 1, 1, tzinfo=UTC)
+    place = {"CreateBucketConfiguration": {"LocationConstraint": bucket.client.meta.region_name}}
+    bucket.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True, **place)
+    lock = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until}
+    bucket.client.put_object(Bucket=name, Key="kept", Body=b"one", **lock)
+    store = objects_module.S3Objects(bucket.client, name)
+    with pytest.raises(ObjectKept, match="until 2099-01-01") as refusal:
+        store.delete("kept")
+    assert (refusal.value.key, refusal.value.until) == ("kept", until)
+    assert store.get("kept") == b"one"

@@ -212,6 +212,10 @@ class Shore:
         facts = {k: self.objects.get(k) for k in self.objects.keys("") if not k.startswith(names.INCOMING)}
         return facts, dict(self.index.rows)
 
+    def watched(self, watch: Callable[[], None]) -> tuple[Any, Any]:
+        """Bucket and table, whose every call is announced."""
+        return Watched(self.objects, watch), Watched(self.index, watch)
+
     def rows(self, prefix: str) -> list[dict[str, Any]]:
         return self.index.query(names.pk(self.project.name), prefix)
 

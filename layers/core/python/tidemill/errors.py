@@ -5,6 +5,8 @@ One root; one class per case that a caller or a state machine's `Catch` tells ap
 and the remedy.
 """
 
+from datetime import datetime
+
 
 class TidemillError(Exception):
     """Root of all errors raised on purpose. `status` is the HTTP status the API answers with."""
@@ -28,6 +30,19 @@ class RecordNotFound(TidemillError):
     """An object or row that the caller named does not exist."""
 
     status = 404
+
+
+class ObjectKept(TidemillError):
+    """The store does not let an object go: a lock or a missing permission keeps it. `until`: how long a lock does,
+    None if that is not known."""
+
+    status = 403
+
+    def __init__(self, key: str, until: datetime | None, why: str) -> None:
+        told = f"a lock keeps it until {until.isoformat()}; remove it then" if until else f"{why}; ask who owns it"
+        super().__init__(f"object {key!r} was not removed: {told}")
+        self.key = key
+        self.until = until
 
 
 class UploadGone(TidemillError):

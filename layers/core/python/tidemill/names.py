@@ -80,6 +80,11 @@ def profile(project: str, content: str) -> str:
     return f"profiles/{project}/{content}.json"
 
 
+def lineage(project: str, day: str, event_id: str) -> str:
+    """An OpenLineage event, by the day on which it happened (`YYYY-MM-DD`, UTC)."""
+    return f"lineage/{project}/{day}/{event_id}.json"
+
+
 def comparison(project: str, version: int) -> str:
     return f"datasets/{project}/v{version:05d}.comparison.json"
 

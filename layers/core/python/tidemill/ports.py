@@ -66,7 +66,8 @@ class ObjectStore(Protocol):
         nothing at all if it raises."""
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """Remove that version of `key` for good, or every version of it. What is not there is removed already."""
+        """Remove that version of `key` for good, or every version of it. What is not there is removed already.
+        Raises ObjectKept if a lock or a missing permission keeps it."""
 
 
 @dataclass(frozen=True)

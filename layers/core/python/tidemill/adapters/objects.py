@@ -1,15 +1,17 @@
 """The data bucket on S3."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from tidemill.adapters import multipart
-from tidemill.errors import ConflictError, RecordNotFound
+from tidemill.errors import ConflictError, ObjectKept, RecordNotFound
 from tidemill.ports import CHUNK, Stat
 
 _MISSING = {"NoSuchKey", "NoSuchVersion", "404", "NotFound", "MethodNotAllowed", "405"}
+_KEPT = {"AccessDenied", "AccessForbidden", "403", "ObjectLocked", "InvalidRequest"}
 _EXISTS = {"PreconditionFailed", "412"}
 COPIED_AT_ONCE = 5 << 30
 """Bytes that one CopyObject copies at most ("Copying objects", Amazon S3 user guide)."""
@@ -107,7 +109,21 @@ class S3Objects:
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         for version in [version_id] if version_id else self._versions(key):
-            self._client.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
+            try:
+                self._client.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
+            except ClientError as error:
+                if _code(error) not in _KEPT:
+                    raise
+                raise ObjectKept(key, self._locked_until(key, version), str(error)) from error
+
+    def _locked_until(self, key: str, version_id: str) -> datetime | None:
+        """When the lock of an object version ends, if it has one that this principal may see."""
+        try:
+            found = self._client.head_object(Bucket=self.bucket, Key=key, VersionId=version_id)
+        except ClientError:
+            return None
+        until: datetime | None = found.get("ObjectLockRetainUntilDate")
+        return until
 
     def _versions(self, key: str) -> list[str]:
         """The ids of all versions and delete markers of a key."""

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from tidemill import names
-from tidemill.data import batches, candidates, moves, uploads, versions
+from tidemill.data import batches, candidates, moves, openlineage, uploads, versions
 from tidemill.data.batches import Batch
 from tidemill.errors import UploadRejected
 from tidemill.ports import Clock, Index, ObjectStore, Put
@@ -26,8 +26,17 @@ def run_id_of(project: str, version: int) -> str:
     return f"{project}-v{version:05d}"
 
 
-def accept_version(*, project: Project, batch_id: str, objects: ObjectStore, index: Index, clock: Clock) -> Answer:
-    """Give the batch its dataset version, the same one however often this is called.
+def accept_version(
+    *,
+    project: Project,
+    batch_id: str,
+    objects: ObjectStore,
+    index: Index,
+    clock: Clock,
+    store: str = openlineage.STORE,
+) -> Answer:
+    """Give the batch its dataset version, the same one however often this is called. `store` is the name of the
+    bucket in the events for catalogues.
 
     Raises RecordNotFound if there is no validation report, UploadRejected if it or an earlier state refused the
     batch, IndexBehind if the table lacks versions that S3 holds, ConflictError if others kept winning the race.
@@ -41,7 +50,7 @@ def accept_version(*, project: Project, batch_id: str, objects: ObjectStore, ind
             )
         if not batch.settled:
             batch = Batch(_settle(batch, project, objects, index, clock), batch.files)
-        return _settled(batch, objects, index, clock)
+        return _settled(batch, objects, index, clock, store)
 
     return candidates.until_undisturbed(attempt)
 
@@ -98,13 +107,16 @@ def _changes(document: dict[str, Any], identity: str) -> list[Put]:
     ]
 
 
-def _settled(batch: Batch, objects: ObjectStore, index: Index, clock: Clock) -> Answer:
+def _settled(batch: Batch, objects: ObjectStore, index: Index, clock: Clock, store: str) -> Answer:
     """The answer about a batch that is settled, what was left undone after the transaction done."""
     project, state = batch.row["project"], batch.row["state"]
     answer = {"project": project, "batch_id": batch.id, "outcome": state}
     if state == uploads.ACCEPTED:
         number = batch.row["dataset_version"]
         versions.write_fact(number, project=project, objects=objects, index=index)
+        document = versions.read_fact(objects, project, number)
+        events = openlineage.acceptance(document, arrived=batch.row["at"], store=store)
+        openlineage.write(objects, project, events)
         answer |= {"dataset_version": number, "parent": number - 1, "run_id": run_id_of(project, number)}
     batches.settle_members(batch, objects=objects, index=index, at=clock(), by=ACTOR)
     return answer

@@ -98,7 +98,9 @@ class _Reading:
         if self._upload is None:
             self._upload = _arrival(self.arrived, self._requester, self.ports.objects)
             if not self.place.closes:
-                file = _kept(stored) or take_in(self._upload, self.place.path, project, self.ports.objects)
+                file = _kept(stored) or take_in(
+                    self._upload, self.place.path, project, self.ports.objects, at=self.ports.clock()
+                )
                 self._upload["file"] = file.model_dump(mode="json")
         return self._upload
 

@@ -6,6 +6,7 @@ Called by RegisterVersion. Writes `reading.json` and `sketch.json` of the upload
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -31,10 +32,10 @@ FORM = 1
 _STRUCTURAL = ("missing_column", "personal_data")
 
 
-def take_in(upload: Row, path: str, project: Project, objects: ObjectStore) -> File:
-    """The content of the upload, as a file of a dataset version. Raises UploadRejected, UploadGone."""
+def take_in(upload: Row, path: str, project: Project, objects: ObjectStore, *, at: datetime) -> File:
+    """The content of the upload, as a file of a dataset version. `at`: now. Raises UploadRejected, UploadGone."""
     try:
-        return _take_in(upload, path, project, objects)
+        return _take_in(upload, path, project, objects, at)
     except RecordNotFound as error:
         told = (
             f"{upload['key']!r} (version {upload['version_id']}) was deleted before it was read; upload it again"
@@ -85,13 +86,14 @@ class _Read:
         )
 
 
-def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore) -> File:
+def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore, at: datetime) -> File:
     source = Source(upload["key"], upload["version_id"], upload.get("size", 0))
     read = _Read(source, project, objects)
     found = read.personal.faults()
     mask = bool(found) and project.quality.personal_data == "mask"
     _hold(upload, path, read, [] if mask else found, project, objects)
-    content = _masked(read, project, objects) if mask else contents.store(source, read.reading, objects)
+    kept = contents.store
+    content = _masked(read, project, objects, at) if mask else kept(source, read.reading, objects, at=at)
     after = _Read(content.source, project, objects) if mask else read
     sketch = canonical.dumps(after.sketching.sketch.to_json())
     objects.put(profiles.upload_key(project.name, upload["upload_id"]), sketch, content_type="application/json")
@@ -108,12 +110,12 @@ def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore) -> 
     )
 
 
-def _masked(read: _Read, project: Project, objects: ObjectStore) -> Content:
+def _masked(read: _Read, project: Project, objects: ObjectStore, at: datetime) -> Content:
     """The masked rows at their address; without those that follow the rules no more, now that a value of theirs is
     missing."""
-    content = contents.store_masked(read.source, read.reading, read.personal.scanner, objects)
+    content = contents.store_masked(read.source, read.reading, read.personal.scanner, objects, at=at)
     again = _Read(content.source, project, objects).reading
-    return contents.store(content.source, again, objects) if again.bad else content
+    return contents.store(content.source, again, objects, at=at) if again.bad else content
 
 
 def _hold(
