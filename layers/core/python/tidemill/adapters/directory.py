@@ -43,11 +43,12 @@ class DirectoryObjects:
         self, root: str | Path, *, versioned: Sequence[str] = (names.INCOMING,), durable: bool = False
     ) -> None:
         self.root = Path(root).absolute()
+        self._above = f"{self.root}/"
         self._versioned, self._durable = tuple(versioned), durable
-        self._drafts, self._versions = self.root / ".drafts", self.root / ".versions"
-        if not self._drafts.exists():
+        self._versions, self._drafts = self.root / ".versions", f"{self.root}/.drafts"
+        if not os.path.exists(self._drafts):
             key_paths.require_distinct(self.root)
-            self._drafts.mkdir(exist_ok=True)
+            os.makedirs(self._drafts, exist_ok=True)
         sweep(self._drafts)
 
     def get(self, key: str, *, version_id: str | None = None) -> bytes:
@@ -55,7 +56,7 @@ class DirectoryObjects:
             return stream.readall()
 
     def exists(self, key: str) -> bool:
-        return self._path(key).exists()
+        return os.path.exists(self._path(key))
 
     def head(self, key: str, *, version_id: str | None = None) -> Stat | None:
         try:
@@ -101,7 +102,7 @@ class DirectoryObjects:
                 file_copy.copy(file, draft.file)
                 return draft.publish_new(self._path(target))
 
-    def take(self, path: Path, *, key: Callable[[str], str]) -> tuple[str, os.stat_result]:
+    def take(self, path: str | Path, *, key: Callable[[str], str]) -> tuple[str, os.stat_result]:
         """Store the file at `path` under the key that `key` makes of its SHA-256, unless that exists; give the
         digest and what was known of the file when it was read. It is read once, and never linked to. Raises
         OSError; ConflictError if it is being written to all the time."""
@@ -134,7 +135,7 @@ class DirectoryObjects:
         """Put a copy of an object at `path`, in place of what was there, whole or not at all, and only if it has
         that SHA-256: else raises ArtifactCorrupt. The draft of it is in the folder of `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open(key, None) as (file, stat), Draft(path.parent, durable=self._durable) as draft:
+        with self._open(key, None) as (file, stat), Draft(str(path.parent), durable=self._durable) as draft:
             if stat.size <= SMALL:
                 body = os.read(file, stat.size)
                 found = hashlib.sha256(body).hexdigest()
@@ -145,7 +146,7 @@ class DirectoryObjects:
                 found = file_copy.copy_hashed(file, draft.file)
             if found != sha256:
                 raise ArtifactCorrupt(f"{key} has SHA-256 {found}, not {sha256}; restore it from another copy")
-            draft.publish(path)
+            draft.publish(str(path))
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         return (key for key, _ in key_paths.walk(self.root, prefix, after))
@@ -156,7 +157,7 @@ class DirectoryObjects:
                 yield key, _stat(entry.stat())
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
-        path, folder = self._path(key), self._versions / path_of(key)
+        path, folder = Path(self._path(key)), self._versions / path_of(key)
         with self._locked():
             kept = {place.name: place for place in folder.glob("*") if _VERSION_ID.fullmatch(place.name)}
             current = self.head(key)
@@ -175,8 +176,8 @@ class DirectoryObjects:
         _remove_empty(folder, self._versions)
         _remove_empty(path.parent, self.root)
 
-    def _path(self, key: str) -> Path:
-        return self.root / path_of(key)
+    def _path(self, key: str) -> str:
+        return self._above + path_of(key)
 
     def _draft(self) -> Draft:
         return Draft(self._drafts, durable=self._durable)
@@ -184,7 +185,7 @@ class DirectoryObjects:
     @contextmanager
     def _open(self, key: str, version_id: str | None) -> Iterator[tuple[int, Stat]]:
         """The open file of that version, and what is known of it. Raises RecordNotFound."""
-        paths = [self._path(key)]
+        paths: list[str | Path] = [self._path(key)]
         if version_id is not None and _VERSION_ID.fullmatch(version_id):
             paths.append(self._versions / path_of(key) / version_id)
         for path in paths:
@@ -216,7 +217,7 @@ class DirectoryObjects:
         staying current."""
         path = self._path(key)
         try:
-            stat = path.stat()
+            stat = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             return 0
         if keep:
@@ -251,7 +252,7 @@ def _remove_empty(folder: Path, top: Path) -> None:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[int]:
+def _reading(path: str | Path) -> Iterator[int]:
     file = os.open(path, os.O_RDONLY)
     try:
         yield file

@@ -28,6 +28,7 @@ from tidemill.errors import TidemillError
 LONG = 200
 EMPTY, ODD, MORE = "%_", "%", "%+"
 _UNSAFE = re.compile('[%\x00-\x1f\x7f\\\\:*?"<>|\ud800-\udfff]')
+_ORDINARY = re.compile(r"(?:[0-9A-Za-z_=-]{1,50}/)*(?:[0-9A-Za-z_=-]{1,50}\.[0-9A-Za-z]{1,9}|[0-9a-f]{64})")
 _LIKE_A_FILE = re.compile(r".*\..*|[0-9a-f]{64}", re.DOTALL)
 
 
@@ -44,6 +45,8 @@ class Part(NamedTuple):
 
 def path_of(key: str) -> str:
     """The path of the file of `key`, relative, with slashes."""
+    if _ORDINARY.fullmatch(key):
+        return key
     *folders, last = key.split("/")
     parts = [name for folder in folders for name in _names(folder, is_folder=True)]
     return "/".join([*parts, *_names(last, is_folder=False)])
