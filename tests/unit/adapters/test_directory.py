@@ -19,7 +19,7 @@ from tidemill import names
 from tidemill.adapters import drafts, file_copy, key_paths
 from tidemill.adapters.directory import DirectoryObjects
 from tidemill.adapters.key_paths import DirectoryUnsuitable, path_of
-from tidemill.errors import ArtifactCorrupt, ConflictError, RecordNotFound
+from tidemill.errors import ArtifactCorrupt, RecordNotFound, UploadRejected
 
 ODD = st.text(
     st.sampled_from(["a", "b", "/", ".", "%", "+", " ", "!", "0", "A", "é", "e", "\u0301", "\0", "\ud800"]),
@@ -195,7 +195,7 @@ def test_a_file_that_is_being_written_to_is_not_taken(
 
     monkeypatch.setattr(file_copy, "clone", lambda source, target: False)
     monkeypatch.setattr(file_copy, "copy_hashed", meanwhile)
-    with pytest.raises(ConflictError, match="growing"):
+    with pytest.raises(UploadRejected, match="growing"):
         objects.take(growing, key=names.content)
     assert len(rounds) == 3
 

@@ -27,7 +27,7 @@ from tidemill import names
 from tidemill.adapters import file_copy, key_paths
 from tidemill.adapters.drafts import Draft, sweep
 from tidemill.adapters.key_paths import path_of
-from tidemill.errors import ArtifactCorrupt, ConflictError, RecordNotFound
+from tidemill.errors import ArtifactCorrupt, RecordNotFound, UploadRejected
 from tidemill.ports import CHUNK, Stat
 
 SMALL = 4 << 20
@@ -105,7 +105,7 @@ class DirectoryObjects:
     def take(self, path: str | Path, *, key: Callable[[str], str]) -> tuple[str, os.stat_result]:
         """Store the file at `path` under the key that `key` makes of its SHA-256, unless that exists; give the
         digest and what was known of the file when it was read. It is read once, and never linked to. Raises
-        OSError; ConflictError if it is being written to all the time."""
+        OSError; UploadRejected if it is being written to all the time."""
         for _ in range(ATTEMPTS):
             with _reading(path) as file:
                 before = os.fstat(file)
@@ -113,7 +113,7 @@ class DirectoryObjects:
                 after = os.fstat(file)
             if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
                 return sha256, before
-        raise ConflictError(f"{path} is being written to; try again when it is complete")
+        raise UploadRejected("unsettled", f"{path} is being written to; try again when it is complete")
 
     def _take(self, file: int, size: int, key: Callable[[str], str]) -> str:
         if size <= SMALL:

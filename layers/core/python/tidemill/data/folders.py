@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tidemill.errors import UploadRejected
+
 
 class Found(NamedTuple):
     """A file: `path` relative to the folder, with slashes, which is its name; `place`, where to open it; and what
@@ -94,3 +96,14 @@ def _file(path: str, place: str, status: os.stat_result) -> Found | LeftOut:
 def _shown(path: str) -> str:
     """The path with bytes that are no text replaced, so that it can be printed."""
     return path.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def inside(folder: Path, path: str) -> Path:
+    """Where a file of that path belongs in `folder`. Raises UploadRejected if that is not in it, also by way of
+    links: whoever wrote the path does not choose where on this machine files are written."""
+    root = os.path.realpath(folder)
+    folders, _, name = path.rpartition("/")
+    above = os.path.realpath(os.path.join(root, folders.replace("\0", "")))
+    if name in ("", ".", "..") or "\0" in path or os.path.commonpath([root, above]) != root:
+        raise UploadRejected("path", f"{path!r} leads out of {folder}; do not use this version")
+    return Path(above, name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tidemill.data import folders, stat_cache
 from tidemill.data.folders import Found, LeftOut
 from tidemill.data.stat_cache import Digest
-from tidemill.errors import ConflictError
+from tidemill.errors import UploadRejected
 from tidemill.ports import Clock
 
 SMALL = 4 << 20
@@ -49,18 +49,27 @@ def plan(
     `cache` is the folder that keeps digests between calls. A file of which it does not know the digest for sure is
     read by `read` (see `read_file`, which is taken by default), `threads` of them at a time (more than there are
     processors if the folder is on a slow drive). Raises OSError if the
-    folder cannot be read, ConflictError if a file is being written to."""
+    folder cannot be read, UploadRejected if a file is being written to."""
     files, left_out = folders.walk(folder)
     digests, unreadable = _digests(
         files, cache=cache_file(cache, folder), clock=clock, read=read or read_file, threads=threads
     )
-    here = [file for file in files if file.path in digests]
+    here = [_as_read(file, digests[file.path]) for file in files if file.path in digests]
     new = [file for file in here if file.path not in known]
-    changed = [file for file in here if known.get(file.path, digests[file.path]) != digests[file.path]]
-    unchanged = [file for file in here if known.get(file.path) == digests[file.path]]
+    unchanged = [file for file in here if known.get(file.path) == digests[file.path].sha256]
+    changed = [
+        file for file in here if known.get(file.path, digests[file.path].sha256) != digests[file.path].sha256
+    ]
     left_out = sorted(left_out + unreadable)
-    gone = [path for path in known if path not in digests and not _is_left_out(path, left_out)]
-    return Plan(new, changed, unchanged, sorted(gone), left_out, digests)
+    gone = [path for path in known if path not in digests and not is_left_out(path, left_out)]
+    contents = {path: digest.sha256 for path, digest in digests.items()}
+    return Plan(new, changed, unchanged, sorted(gone), left_out, contents)
+
+
+def _as_read(file: Found, digest: Digest) -> Found:
+    """The file as it was when it was read, which may have been after it was found."""
+    size, mtime_ns, ctime_ns, inode = digest.facts
+    return file if file.facts == digest.facts else Found(file.path, file.place, size, mtime_ns, ctime_ns, inode)
 
 
 def cache_file(cache: Path, folder: Path) -> Path:
@@ -71,7 +80,7 @@ def cache_file(cache: Path, folder: Path) -> Path:
 
 def read_file(file: Found, before: Digest | None) -> tuple[str, os.stat_result]:
     """SHA-256 of a file, and what was known of it meanwhile. `before` is the digest that the cache has, which may
-    be of other bytes. Raises OSError; ConflictError if the file is being written to."""
+    be of other bytes. Raises OSError; UploadRejected if the file is being written to."""
     for _ in range(ATTEMPTS):
         with open(file.place, "rb", buffering=0) as stream:
             status = os.fstat(stream.fileno())
@@ -82,18 +91,18 @@ def read_file(file: Found, before: Digest | None) -> tuple[str, os.stat_result]:
             after = os.fstat(stream.fileno())
         if (status.st_size, status.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             return digest.hexdigest(), status
-    raise ConflictError(f"{file.path} is being written to; try again when it is complete")
+    raise UploadRejected("unsettled", f"{file.path} is being written to; try again when it is complete")
 
 
 def _digests(
     files: list[Found], *, cache: Path, clock: Clock, read: Reader, threads: int | None
-) -> tuple[dict[str, str], list[LeftOut]]:
+) -> tuple[dict[str, Digest], list[LeftOut]]:
     known = stat_cache.load(cache)
     digests, unsure = {}, []
     for file in files:
         digest = known.get(file.path)
         if digest and digest.holds_for(file):
-            digests[file.path] = digest.sha256
+            digests[file.path] = digest
         else:
             unsure.append(file)
 
@@ -111,16 +120,15 @@ def _digests(
     gone = known.keys() - {file.path for file in files}
     if found or gone:
         stat_cache.save(cache, found, gone=gone)
-    digests |= {path: digest.sha256 for path, digest in found.items()}
-    return digests, [result for result in results.values() if isinstance(result, LeftOut)]
+    return digests | found, [result for result in results.values() if isinstance(result, LeftOut)]
 
 
 def _over(
     files: list[Found], do: Callable[[Found], Digest | LeftOut], threads: int | None
 ) -> list[Digest | LeftOut]:
-    """In several threads, in the order given. Unless told otherwise, small files are left to one thread: with them,
-    more time goes into Python than into SHA-256, and Python runs one thread at a time (2,000 files of 50 KB took
-    137 ms with one thread, 153 ms with two)."""
+    """In several threads, in the order given. Unless told otherwise, this thread has the small ones: with them, more
+    time goes into Python than into SHA-256, and Python runs one thread at a time (2,000 files of 50 KB took 137 ms
+    with one thread, 153 ms with two)."""
     small = [file for file in files if threads is None and file.size <= SMALL]
     large = [file for file in files if threads is not None or file.size > SMALL]
     done = {file.path: do(file) for file in small}
@@ -129,5 +137,6 @@ def _over(
     return [done[file.path] for file in files]
 
 
-def _is_left_out(path: str, left_out: list[LeftOut]) -> bool:
+def is_left_out(path: str, left_out: list[LeftOut]) -> bool:
+    """Whether a path, or a folder that it is in, was left out."""
     return any(path == item.path or path.startswith(item.path + "/") for item in left_out)

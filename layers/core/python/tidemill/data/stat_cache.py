@@ -47,7 +47,10 @@ def load(cache: Path) -> dict[str, Digest]:
         with closing(sqlite3.connect(cache, timeout=BUSY_SECONDS)) as connection:
             rows = connection.execute("SELECT * FROM digests").fetchall()
             return {row[0]: Digest((*row[1:4], int(row[4])), row[5], row[6]) for row in rows}
-    except (sqlite3.Error, ValueError):
+    except sqlite3.OperationalError:  # in use, or made by somebody who was killed
+        return {}
+    except (sqlite3.DatabaseError, ValueError, TypeError):
+        cache.unlink(missing_ok=True)
         return {}
 
 
