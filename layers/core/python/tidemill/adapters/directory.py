@@ -131,11 +131,13 @@ class DirectoryObjects:
             draft.publish_new(self._path(key(sha256)))
         return sha256
 
-    def give(self, key: str, path: Path, *, sha256: str) -> None:
+    def give(self, key: str, path: str | Path, *, sha256: str) -> None:
         """Put a copy of an object at `path`, in place of what was there, whole or not at all, and only if it has
         that SHA-256: else raises ArtifactCorrupt. The draft of it is in the folder of `path`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open(key, None) as (file, stat), Draft(str(path.parent), durable=self._durable) as draft:
+        folder = os.path.dirname(path) or "."
+        if not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
+        with self._open(key, None) as (file, stat), Draft(folder, durable=self._durable) as draft:
             if stat.size <= SMALL:
                 body = os.read(file, stat.size)
                 found = hashlib.sha256(body).hexdigest()

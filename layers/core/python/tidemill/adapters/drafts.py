@@ -59,8 +59,8 @@ class Draft:
 
     def publish(self, path: str) -> None:
         """Give the file this name, in place of the file that has it. Whoever reads that one reads on."""
-        if self._durable:
-            os.fsync(self.file)
+        if self.publish_new(path):
+            return
         if not self._name:
             name = self._new_name()
             self._link(name)

@@ -7,7 +7,7 @@ passed over. Names that start with a dot are: `.git`, `.DS_Store`, `.ipynb_check
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,12 +98,18 @@ def _shown(path: str) -> str:
     return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
-def inside(folder: Path, path: str) -> Path:
-    """Where a file of that path belongs in `folder`. Raises UploadRejected if that is not in it, also by way of
-    links: whoever wrote the path does not choose where on this machine files are written."""
+def inside(folder: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Where files of these paths belong in `folder`, by path. Raises UploadRejected if one does not belong there,
+    also by way of links: who wrote a version does not choose where on this machine files are written."""
     root = os.path.realpath(folder)
-    folders, _, name = path.rpartition("/")
-    above = os.path.realpath(os.path.join(root, folders.replace("\0", "")))
-    if name in ("", ".", "..") or "\0" in path or os.path.commonpath([root, above]) != root:
-        raise UploadRejected("path", f"{path!r} leads out of {folder}; do not use this version")
-    return Path(above, name)
+    places: dict[str, str] = {}
+    real: dict[str, str] = {}
+    for path in paths:
+        above, _, name = path.rpartition("/")
+        if above not in real:
+            real[above] = os.path.realpath(os.path.join(root, above.replace("\0", "")))
+        outside = os.path.commonpath([root, real[above]]) != root
+        if outside or "\0" in path or name in ("", ".", ".."):
+            raise UploadRejected("path", f"{path!r} leads out of {folder}; do not use this version")
+        places[path] = f"{real[above]}/{name}"
+    return places

@@ -30,7 +30,7 @@ class Files(ObjectStore, Protocol):
         """Store a file under the key made of its SHA-256, unless that exists, reading it once; give the digest and
         what was known of the file then. Raises OSError; ConflictError if it is being written to."""
 
-    def give(self, key: str, path: Path, *, sha256: str) -> None:
+    def give(self, key: str, path: str | Path, *, sha256: str) -> None:
         """Put a copy of an object at `path`, whole or not at all. Raises RecordNotFound, ArtifactCorrupt."""
 
 
@@ -181,11 +181,10 @@ def checkout(version: int, folder: Path, store: Store, *, clock: Clock) -> Plan:
     files that the version does not have, which stay. Raises RecordNotFound, ArtifactCorrupt, OSError;
     UploadRejected if a path leads out of the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {file.path: file for file in store.files(version).files}
-    known = {path: file.sha256 for path, file in wanted.items()}
+    known = {file.path: file.sha256 for file in store.files(version).files}
     plan = push.plan(folder, known, cache=store.cache, clock=clock)
-    blocked = [path for path in wanted if push.is_left_out(path, plan.left_out)] if plan.left_out else []
-    for path in [*(file.path for file in plan.changed), *plan.removed, *blocked]:
-        file = wanted[path]
-        store.objects.give(names.content(file.sha256), folders.inside(folder, path), sha256=file.sha256)
+    blocked = [path for path in known if push.is_left_out(path, plan.left_out)] if plan.left_out else []
+    written = [*(file.path for file in plan.changed), *plan.removed, *blocked]
+    for path, place in folders.inside(folder, written).items():
+        store.objects.give(names.content(known[path]), place, sha256=known[path])
     return plan

@@ -1,0 +1,119 @@
+"""Time, and what a time means: the machine, its load, and what the same bytes cost without any bookkeeping."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.csv  # type: ignore[import-untyped]
+
+from benchmarks.inputs import Input
+
+BLOCK = 2 << 20
+SETTLE_SECONDS = 2.5
+Times = dict[str, float]
+
+
+def timed(do: Callable[[], object]) -> float:
+    """Seconds that it takes, starting with nothing left to write to the disk from before. Nobody's own writes are
+    flushed within the time."""
+    os.sync()
+    start = time.perf_counter()
+    do()
+    return time.perf_counter() - start
+
+
+def settle() -> None:
+    """Wait until files that were just written count as left alone (see `tidemill.data.stat_cache`)."""
+    time.sleep(SETTLE_SECONDS)
+
+
+def read_all(folder: Path) -> None:
+    """Bring all files into the page cache."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                while stream.read(BLOCK):
+                    pass
+
+
+def digest(folder: Path) -> str:
+    """One digest over names and contents of a folder's files."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*.csv")):
+        with path.open("rb") as stream:
+            total.update(
+                f"{path.relative_to(folder)} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
+            )
+    return total.hexdigest()
+
+
+def floors(data: Input, work: Path) -> Times:
+    """What versioning cannot do without, done by the shortest programs there are."""
+    everything = sorted(str(path.relative_to(data.first)) for path in data.first.rglob("*.csv"))
+    walked = timed(lambda: _stat_walk(str(data.first)))
+    times = {
+        "stat walk": walked,
+        "SHA-256 pass": timed(lambda: _read(data.first, everything, None)),
+        "cp -r": timed(lambda: subprocess.run(["cp", "-r", data.first, work / "cp"], check=True)),
+        "read + SHA-256 + copy": timed(lambda: _read(data.first, everything, work / "v1")),
+        "stat walk + the same for what changed": walked
+        + timed(lambda: _read(data.second, data.changed, work / "v2")),
+        "pyarrow read_csv": timed(lambda: [pyarrow.csv.read_csv(data.first / path) for path in everything]),
+    }
+    if data.files == 1:
+        for name in ("cp", "v1", "v2"):
+            shutil.rmtree(work / name)
+    return times
+
+
+def _stat_walk(folder: str) -> int:
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            total += _stat_walk(entry.path) if entry.is_dir() else entry.stat().st_size
+    return total
+
+
+def _read(folder: Path, paths: list[str], target: Path | None) -> None:
+    """Read these files block by block, hash the blocks, and write them, if there is a target."""
+    for path in paths:
+        sha256 = hashlib.sha256()
+        out = None
+        if target:
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            out = (target / path).open("wb", buffering=0)
+        with (folder / path).open("rb", buffering=0) as stream:
+            while block := stream.read(BLOCK):
+                sha256.update(block)
+                if out:
+                    out.write(block)
+        sha256.hexdigest()
+        if out:
+            out.close()
+
+
+def machine(folder: Path) -> list[str]:
+    """What the times depend on, one fact a line."""
+    model = "unknown processor"
+    if (info := Path("/proc/cpuinfo")).exists():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    disk = subprocess.run(["df", "-T", folder], capture_output=True, text=True).stdout.split("\n")
+    kind = disk[1].split()[1] if len(disk) > 1 and len(disk[1].split()) > 1 else "unknown"
+    return [
+        f"{model}, {os.cpu_count()} processors, {memory:.0f} GB of memory; file system {kind}",
+        f"{platform.system()} {platform.release()}",
+        f"Python {platform.python_version()}, pyarrow {pyarrow.__version__}",
+        f"load before: {load()}",
+    ]
+
+
+def load() -> str:
+    """Load averages of 1, 5 and 15 minutes."""
+    return " ".join(f"{value:.2f}" for value in os.getloadavg())
