@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow.csv  # type: ignore[import-untyped]
 
 from benchmarks.inputs import Input
 
-BLOCK = 2 << 20
+BLOCK = 512 << 10  # the fastest here, and what Tidemill takes, too
 SETTLE_SECONDS = 2.5
 Times = dict[str, float]
 
@@ -81,20 +82,20 @@ def _stat_walk(folder: str) -> int:
 
 def _read(folder: Path, paths: list[str], target: Path | None) -> None:
     """Read these files block by block, hash the blocks, and write them, if there is a target."""
+    block = memoryview(bytearray(BLOCK))
     for path in paths:
         sha256 = hashlib.sha256()
-        out = None
-        if target:
-            (target / path).parent.mkdir(parents=True, exist_ok=True)
-            out = (target / path).open("wb", buffering=0)
-        with (folder / path).open("rb", buffering=0) as stream:
-            while block := stream.read(BLOCK):
-                sha256.update(block)
-                if out:
-                    out.write(block)
+        with ExitStack() as stack:
+            source = stack.enter_context((folder / path).open("rb", buffering=0))
+            copy = None
+            if target:
+                (target / path).parent.mkdir(parents=True, exist_ok=True)
+                copy = stack.enter_context((target / path).open("wb", buffering=0))
+            while count := source.readinto(block):
+                sha256.update(block[:count])
+                if copy:
+                    copy.write(block[:count])
         sha256.hexdigest()
-        if out:
-            out.close()
 
 
 def machine(folder: Path) -> list[str]:
