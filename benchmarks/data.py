@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,9 +70,9 @@ def workspace(above: Path) -> Iterator[Path]:
 
 def compare(data: Input, work: Path, here: set[str], *, runs: int) -> None:
     """Let everybody go through the input that often, taking turns, and say what came out. A first round is not
-    counted: a virtual machine gives out memory and disk blocks slowly when it does so for the first time. With one large file a
-    workspace is removed at once, for room; with many small ones at the end, because ext4 is slow to make files for
-    a while after it has removed many."""
+    counted: a virtual machine gives out memory and disk blocks slowly when it does so for the first time. With one
+    large file a workspace is removed at once, for room; with many small ones at the end, because ext4 is slow to
+    make files for a while after it has removed many."""
     measure.read_all(data.first)
     measure.read_all(data.second)
     times: dict[str, list[Times]] = defaultdict(list)
@@ -86,7 +86,12 @@ def compare(data: Input, work: Path, here: set[str], *, runs: int) -> None:
             times[peer.name].append(peers.walk_through(peer(place), data))
             if data.files == 1:
                 shutil.rmtree(place)
-    say(table(data, {name: medians(found[1:]) for name, found in times.items()}, runs))
+    for word, of in (("medians", statistics.median), ("the quickest", min)):
+        say(
+            table(
+                data, {name: summed_up(found[1:], of) for name, found in times.items()}, f"{word} of {runs} runs"
+            )
+        )
 
 
 def made(folder: Path) -> Path:
@@ -94,11 +99,11 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def medians(runs: list[Times]) -> Times:
-    return {action: statistics.median(run[action] for run in runs) for action in runs[0]}
+def summed_up(runs: list[Times], of: Callable[[list[float]], float]) -> Times:
+    return {action: of([run[action] for run in runs]) for action in runs[0]}
 
 
-def table(data: Input, times: dict[str, Times], runs: int) -> str:
+def table(data: Input, times: dict[str, Times], which: str) -> str:
     """Markdown: seconds, how many times the floor Tidemill takes, and how many times Tidemill's the others take
     (each of them a command of its own, therefore against Tidemill in a process of its own)."""
     floor, ours, cold = times["floor"], times["Tidemill"], times["Tidemill, cold"]
@@ -111,7 +116,7 @@ def table(data: Input, times: dict[str, Times], runs: int) -> str:
         "Tidemill, cold",
         *(c for name in others for c in (name, "x cold")),
     ]
-    lines = [f"**{data.title}** ({data.bytes / 1e6:,.0f} MB), medians of {runs} runs, seconds", "", row(columns)]
+    lines = [f"**{data.title}** ({data.bytes / 1e6:,.0f} MB), {which}, seconds", "", row(columns)]
     lines.append(row(["---", *["---:"] * (len(columns) - 1)]))
     for action, title in ACTIONS.items():
         least = floor.get(FLOOR_OF.get(action, ""))

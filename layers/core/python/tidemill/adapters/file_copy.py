@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 BLOCK = 512 << 10
-"""Bytes at a time: as much as stays in a processor's own cache between reading, hashing and writing (a block of 1 MiB
-took 1.4 times the processor time)."""
+"""Bytes at a time: as much as stays in a processor's own cache between reading, hashing and writing (blocks of
+1 MiB took 1.4 times the processor time)."""
 
 _NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM, errno.EBADF}
 
