@@ -117,9 +117,7 @@ class DirectoryObjects:
 
     def _take(self, file: int, size: int, key: Callable[[str], str]) -> str:
         if size <= SMALL:
-            body = os.read(file, size + 1)
-            while more := len(body) > size and os.read(file, CHUNK):
-                body += more
+            body = file_copy.read_all(file, size)
             sha256 = hashlib.sha256(body).hexdigest()
             self.put_new(key(sha256), body)
             return sha256
@@ -139,7 +137,7 @@ class DirectoryObjects:
             os.makedirs(folder, exist_ok=True)
         with self._open(key, None) as (file, stat), Draft(folder, durable=self._durable) as draft:
             if stat.size <= SMALL:
-                body = os.read(file, stat.size)
+                body = file_copy.read_all(file, stat.size)
                 found = hashlib.sha256(body).hexdigest()
                 draft.write(body)
             elif file_copy.clone(file, draft.file):
@@ -175,8 +173,8 @@ class DirectoryObjects:
                         gone.append(path)
             for place in gone:
                 place.unlink(missing_ok=True)
-        _remove_empty(folder, self._versions)
-        _remove_empty(path.parent, self.root)
+            _remove_empty(folder, self._versions)
+            _remove_empty(path.parent, self.root)
 
     def _path(self, key: str) -> str:
         return self._above + path_of(key)

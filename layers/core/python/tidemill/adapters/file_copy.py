@@ -78,6 +78,14 @@ def sha256(file: int) -> str:
     return digest.hexdigest()
 
 
+def read_all(file: int, size: int) -> bytes:
+    """What is left of a file that should be of that size: all of it, however much the kernel gives at a time."""
+    body = os.read(file, size + 1)
+    while len(body) != size and (more := os.read(file, BLOCK)):
+        body += more
+    return body
+
+
 def write_all(file: int, data: bytes | memoryview) -> None:
     """Write all of it; the kernel may take less at a time (at most 2 GiB, man 2 write)."""
     view = memoryview(data)
