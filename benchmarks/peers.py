@@ -56,7 +56,7 @@ def walk_through(peer: Peer, data: Input) -> Times:
     if digest(peer.folder) != digest(data.first):
         raise RuntimeError(f"{peer.name} did not bring the first version back")
     for pushed, made in (("v1 pushed", "v1"), ("v2 pushed", "v2")):
-        times[pushed] += times[made]
+        times[pushed] = times[made].and_then(times[pushed])
     return times
 
 
