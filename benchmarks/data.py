@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a tenth of the files, a fiftieth of the bytes")
     parser.add_argument("--runs", type=int, default=5, help="runs with many small files (default 5)")
     parser.add_argument("--large-runs", type=int, default=3, help="runs with one large file (default 3)")
+    parser.add_argument("--only", choices=("many", "one"), help="many small files, or one large file")
     parser.add_argument("--work", type=Path, default=peers.ROOT / ".tidemill" / "bench", help="where to work")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -51,12 +52,14 @@ def main() -> None:
     versions = peers.installed()
     say(head(options.work, versions))
     here = {name for name, version in versions.items() if version != "not installed"}
-    with workspace(options.work) as work:
-        files = (200, 50_000) if options.small else (2_000, 50_000)
-        compare(inputs.small_files(work, files=files[0], size=files[1]), work, here, runs=options.runs)
-    with workspace(options.work) as work:
-        size = 20_000_000 if options.small else 1_000_000_000
-        compare(inputs.one_file(work, size=size), work, here, runs=options.large_runs)
+    if options.only != "one":
+        with workspace(options.work) as work:
+            files = 200 if options.small else 2_000
+            compare(inputs.small_files(work, files=files, size=50_000), work, here, runs=options.runs)
+    if options.only != "many":
+        with workspace(options.work) as work:
+            size = 20_000_000 if options.small else 1_000_000_000
+            compare(inputs.one_file(work, size=size), work, here, runs=options.large_runs)
     say(f"Load after: {measure.load()}.\n")
 
 
