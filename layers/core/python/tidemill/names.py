@@ -85,6 +85,11 @@ def lineage(project: str, day: str, event_id: str) -> str:
     return f"lineage/{project}/{day}/{event_id}.json"
 
 
+def contract(project: str, digest: str) -> str:
+    """What a data set was seen to keep, and what the project file says of it; see `data/quality/contract.py`."""
+    return f"contracts/{project}/{digest}.json"
+
+
 def comparison(project: str, version: int) -> str:
     return f"datasets/{project}/v{version:05d}.comparison.json"
 
