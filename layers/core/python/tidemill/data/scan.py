@@ -4,8 +4,7 @@
 the file. Observers get the rows that follow the rules (sketches), or all there is (personal data).
 """
 
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,8 +15,10 @@ from numpy.typing import NDArray
 
 from tidemill.data.formats.blocks import Block, RowFault, Widened
 from tidemill.data.formats.detect import Format
+from tidemill.data.formats.line_set import LineSet
 from tidemill.data.formats.open_file import open_file
 from tidemill.data.formats.pipes import ahead
+from tidemill.data.formats.uneven_rows import UnevenRows
 from tidemill.data.quality.faults import PLACES, Fault, Tally
 from tidemill.data.quality.row_rules import Offence, Rules, offences, row_faults
 from tidemill.errors import UploadRejected
@@ -43,13 +44,13 @@ class Observer(Protocol):
 
 @dataclass
 class Evidence:
-    """Rows that break rules, kept up to EVIDENCE_ROWS and EVIDENCE_BYTES; `lines` has the lines of all of them."""
+    """Rows that break rules, kept up to EVIDENCE_ROWS and EVIDENCE_BYTES, and the lines of all of them."""
 
     rows: list[RowFault] = field(default_factory=list)
-    lines: list[NDArray[np.int64]] = field(default_factory=list)
+    lines: LineSet = field(default_factory=LineSet)
     size: int = 0
 
-    def keep(self, faults: Iterator[RowFault] | Sequence[RowFault]) -> None:
+    def keep(self, faults: Iterable[RowFault]) -> None:
         for fault in faults:
             if len(self.rows) >= EVIDENCE_ROWS or self.size >= EVIDENCE_BYTES:
                 return
@@ -58,7 +59,7 @@ class Evidence:
 
     def bad_lines(self) -> NDArray[np.int64]:
         """The lines where bad rows begin, ascending."""
-        return np.unique(np.concatenate(self.lines)) if self.lines else np.array([], np.int64)
+        return self.lines.ascending()
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class _Counted:
         self.bad += spoiled + len(block.faults)
         self.rows += bad.size - spoiled
         if spoiled:
-            self.evidence.lines.append(block.lines[bad])
+            self.evidence.lines.add(block.lines[bad])
         good = block.batch.filter(pa.array(~bad)) if spoiled else block.batch
         self._follow_time(good)
         return good
@@ -182,12 +183,15 @@ class _Counted:
         """Count what could not become rows."""
         if not block.faults:
             return
-        lines = array("q")
-        for fault in block.faults:
-            lines.append(fault.line)
-            self.tally.add(fault.code, None, fault.reason, 1, [fault])
+        if isinstance(block.faults, UnevenRows):
+            first = block.faults[:PLACES]
+            self.tally.add(first[0].code, None, first[0].reason, len(block.faults), first)
+            self.evidence.lines.add(block.faults.lines)
+        else:
+            for fault in block.faults:
+                self.tally.add(fault.code, None, fault.reason, 1, [fault])
+            self.evidence.lines.add(np.array([fault.line for fault in block.faults], np.int64))
         self.evidence.keep(block.faults)
-        self.evidence.lines.append(np.frombuffer(lines, np.int64))
 
     def _follow_time(self, good: pa.RecordBatch) -> None:
         if not self.time_sorted or self._time not in good.schema.names:
