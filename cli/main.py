@@ -15,6 +15,7 @@ from cli.commands import (
     lineage,
     models,
     monitor,
+    rebuild,
     release,
     runs,
     serving,
@@ -57,6 +58,7 @@ cloud.register(app)
 demo.register(app)
 serving.register(app)
 doctor.register(app)
+rebuild.register(app)
 data_diff.register(data.app)
 lineage.register(data.app, models.app)
 subjects.register(data.app)

@@ -15,6 +15,8 @@ class Stage:
     """Days a log line is kept; one of the numbers that CloudWatch Logs knows."""
     upload_days: int
     """Days until an upload under `incoming/` expires; its contents were copied to `objects/` long before."""
+    quarantine_days: int
+    """Days until what was refused, and rows that were left out, are gone from `quarantine/`."""
     requests_per_second: int
     burst: int
     alarm_email: str | None
@@ -42,6 +44,7 @@ LOCAL = Stage(
     point_in_time_recovery=False,
     log_days=7,
     upload_days=90,
+    quarantine_days=30,
     requests_per_second=1000,
     burst=2000,
     alarm_email=None,
@@ -60,6 +63,7 @@ DEV = Stage(
     point_in_time_recovery=False,
     log_days=30,
     upload_days=90,
+    quarantine_days=30,
     requests_per_second=50,
     burst=100,
     alarm_email=None,
@@ -73,6 +77,7 @@ PROD = Stage(
     point_in_time_recovery=True,
     log_days=365,
     upload_days=365,
+    quarantine_days=90,
     requests_per_second=500,
     burst=1000,
     alarm_email=None,

@@ -49,12 +49,8 @@ class StateStack(Stack):
                 s3.LifecycleRule(
                     id="unfinished-uploads", abort_incomplete_multipart_upload_after=Duration.days(7)
                 ),
-                s3.LifecycleRule(
-                    id="uploads",
-                    prefix=names.INCOMING,
-                    expiration=Duration.days(self.stage.upload_days),
-                    noncurrent_version_expiration=Duration.days(self.stage.upload_days),
-                ),
+                _gone_after("uploads", names.INCOMING, days=self.stage.upload_days),
+                _gone_after("quarantine", names.QUARANTINE, days=self.stage.quarantine_days),
             ],
             removal_policy=self._removal,
         )
@@ -80,3 +76,13 @@ class StateStack(Stack):
             ),
             removal_policy=self._removal,
         )
+
+
+def _gone_after(what: str, prefix: str, *, days: int) -> s3.LifecycleRule:
+    """Objects below the prefix expire, and their older versions too."""
+    return s3.LifecycleRule(
+        id=what,
+        prefix=prefix,
+        expiration=Duration.days(days),
+        noncurrent_version_expiration=Duration.days(days),
+    )

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from cli import show, versions
+from cli import progress, show, uploading, versions
 from cli.commands import history, pull, tags, waiting
 from cli.deployment import Deployment
 from cli.options import STAGE, Json, ProjectName, Stage
-from cli.uploading import push as upload_file
 from tidemill.data.accept_version import UNKNOWN
 
 app = typer.Typer(
@@ -20,12 +19,16 @@ app = typer.Typer(
 
 @app.command(
     epilog="Examples:  tidemill data push flights january.csv --wait   ·   "
-    "tidemill data push diamonds new.csv --stage dev"
+    "tidemill data push flights 2013-05/ --reason 'May, corrected'"
 )
 def push(
     project: ProjectName,
-    file: Annotated[Path, typer.Argument(help="A CSV file with a header line, in UTF-8.")],
-    name: Annotated[str | None, typer.Option(help="Its name under incoming/; default: the file's own.")] = None,
+    file: Annotated[
+        Path,
+        typer.Argument(help="A file (CSV, JSON Lines or Parquet, also compressed), or a folder: one batch."),
+    ],
+    name: Annotated[str | None, typer.Option(help="Its name under incoming/; default: its own.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the version.")] = "",
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Follow it through validation, training and release.")
     ] = False,
@@ -33,20 +36,32 @@ def push(
     stage: Stage = STAGE,
     as_json: Json = False,
 ) -> None:
-    """Upload a file. The upload starts everything else: versioning, validation, training, release.
+    """Upload a file or a folder. The upload starts everything else: versioning, validation, training, release.
 
-    With --wait the exit code is 0 when a model of this data serves (or when the same content was there before),
-    and 1 when the file was quarantined, or the run was refused or failed.
+    The files of a folder become one dataset version together. With --wait the exit code is 0 when a model of this
+    data serves (or when the same content was there before), and 1 when it was quarantined, or the run was refused
+    or failed.
     """
     deployment = Deployment.of(stage)
     deployment.require_project(project)
-    upload = upload_file(deployment.client("s3"), deployment.bucket, project, file, name)
-    facts: dict[str, Any] = {"project": project, "key": upload.key, "upload_id": upload.upload_id}
+    total = sum(wish.size for wish in uploading.wishes(file, name))
+    with progress.bytes_of(f"uploading {file}", total, quiet=as_json) as told:
+        sent = uploading.push(
+            deployment.client("s3"), deployment.bucket, project, file, name, reason=reason, progress=told
+        )
+    upload = sent[-1]
+    facts: dict[str, Any] = {
+        "project": project,
+        "key": upload.key,
+        "upload_id": upload.upload_id,
+        "files": len(sent),
+    }
     if wait:
         facts |= waiting.through(deployment, upload, seconds=minutes * 60, quiet=as_json)
     elif not as_json:
+        what = upload.key if len(sent) == 1 else f"{len(sent)} files"
         show.out().print(
-            f"uploaded {upload.key} as upload [bold]{upload.upload_id}[/bold]; "
+            f"uploaded {what} as upload [bold]{upload.upload_id}[/bold]; "
             f"follow it with `tidemill data show {project} {upload.upload_id}`"
         )
     if as_json:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli import show
+from cli import versions as named
 from cli.connection import state_directory
 from cli.deployment import Deployment
 from cli.errors import NotFound, Usage
@@ -99,10 +100,10 @@ def diff(
 
 def version_of(deployment: Deployment, project: str, reference: str) -> int:
     """The number of the version that `reference` names. Raises Usage, NotFound."""
-    number = reference.lower().removeprefix("v")
-    if not (number.isascii() and number.isdigit()) or len(number) > 9 or not int(number):
-        raise Usage(f"{reference!r} is no version; give its number, as `tidemill data log {project}` shows it")
-    return int(number)
+    try:
+        return int(named.of(deployment, project, reference).version)
+    except RecordNotFound as error:
+        raise NotFound(str(error)) from error
 
 
 def _pair(deployment: Deployment, project: str, before: str, after: str | None) -> tuple[int, int]:

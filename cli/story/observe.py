@@ -19,7 +19,8 @@ RELEASE_SECONDS = 120
 def upload(scene: Scene, project: str, name: str, body: bytes) -> Upload:
     """Put a file into `incoming/`, as any client of S3 would."""
     deployment = scene.deployment
-    return push(deployment.client("s3"), deployment.bucket, project, scene.file(name, body))
+    (sent,) = push(deployment.client("s3"), deployment.bucket, project, scene.file(name, body))
+    return sent
 
 
 def settled_upload(scene: Scene, sent: Upload) -> dict[str, Any]:

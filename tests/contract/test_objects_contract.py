@@ -59,7 +59,7 @@ def test_a_copy_is_of_the_version_asked_for_and_made_once(bucket: Any) -> None:
 
 def test_a_copy_leaves_tags_behind(bucket: Any) -> None:
     if bucket.client is None:
-        pytest.skip("objects in memory have no tags")
+        pytest.skip("tags are S3's")
     name = bucket.objects.bucket
     bucket.client.put_object(Bucket=name, Key="source", Body=b"one", Tagging="team=harbour")
     bucket.objects.copy_new("source", "copy")

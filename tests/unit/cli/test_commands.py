@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
@@ -89,7 +90,41 @@ def test_push_uploads_and_says_the_upload_id(run: Run, deployment: Deployment, t
     stored = deployment.client("s3").get_object(Bucket=deployment.bucket, Key="incoming/flights/may.csv")
     assert stored["Body"].read() == b"a,b\n1,2\n"
     expected = upload_id(bucket=deployment.bucket, key="incoming/flights/may.csv", version_id=stored["VersionId"])
-    assert facts == {"project": "flights", "key": "incoming/flights/may.csv", "upload_id": expected}
+    assert facts == {"project": "flights", "key": "incoming/flights/may.csv", "upload_id": expected, "files": 1}
+
+
+def test_push_of_a_folder_is_a_batch_that_closes_itself(run: Run, deployment: Deployment, tmp_path: Path) -> None:
+    folder = tmp_path / "2013-05"
+    (folder / "part 1").mkdir(parents=True)
+    for name in ("b.csv", "part 1/ä+%.csv", ".hidden", "_metadata"):
+        (folder / name).write_text("a,b\n1,2\n")
+    done = run("data", "push", "flights", str(folder), "--reason", "Größe berichtigt", "--json")
+    assert done.exit_code == 0, done.stderr
+    client = deployment.client("s3")
+    found = client.list_objects_v2(Bucket=deployment.bucket, Prefix="incoming/")["Contents"]
+    below = "incoming/flights/2013-05/"
+    assert [item["Key"] for item in found] == [below + name for name in ("_SUCCESS", "b.csv", "part 1/ä+%.csv")]
+    noted = client.head_object(Bucket=deployment.bucket, Key=below + "b.csv")["Metadata"]
+    assert (unquote(noted["reason"]), json.loads(done.stdout)["files"]) == ("Größe berichtigt", 2)
+
+
+def test_rebuild_index_checks_and_writes(run: Run, deployment: Deployment, put: Put) -> None:
+    row = {
+        "project": "flights",
+        "upload_id": "0" * 20,
+        "state": "registered",
+        "moves": 1,
+        "audit": {"sk": "AUDIT#1"},
+    }
+    deployment.objects.put(f"uploads/flights/{'0' * 20}/0001.json", json.dumps(row).encode())
+    put(names.sk_dataset(9), version=9)
+    checked = run("rebuild-index", "flights", "--check", "--json")
+    found = json.loads(checked.stdout)["flights"]
+    assert (checked.exit_code, found["missing"]) == (1, [f"UPLOAD#{'0' * 20}", "AUDIT#1"])
+    assert found["strange"] == ["DATASET#00009"]
+    done = run("rebuild-index", "flights")
+    assert (done.exit_code, "DATASET#00009" in done.stdout) == (1, True)
+    assert deployment.index.get(names.pk("flights"), names.sk_upload("0" * 20))["state"] == "registered"
 
 
 def test_push_and_wait_ends_in_quarantine(

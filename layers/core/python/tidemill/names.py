@@ -37,6 +37,7 @@ META_REASON = "reason"
 
 # --- S3 keys ---------------------------------------------------------------------------------------------------
 INCOMING = "incoming/"
+QUARANTINE = "quarantine/"
 
 
 def incoming(project: str, file: str) -> str:
@@ -94,6 +95,11 @@ def lineage(project: str, day: str, event_id: str) -> str:
     return f"lineage/{project}/{day}/{event_id}.json"
 
 
+def contract(project: str, digest: str) -> str:
+    """What a data set was seen to keep, and what the project file says of it; see `data/quality/contract.py`."""
+    return f"contracts/{project}/{digest}.json"
+
+
 def comparison(project: str, version: int) -> str:
     return f"datasets/{project}/v{version:05d}.comparison.json"
 
@@ -110,7 +116,7 @@ def tag(project: str, tag: str, number: int) -> str:
 
 def quarantine(project: str, upload_id: str) -> str:
     """Folder of one quarantined upload: the `reason.json` lies in it, and points to the bytes."""
-    return f"quarantine/{project}/{upload_id}/"
+    return f"{QUARANTINE}{project}/{upload_id}/"
 
 
 def run(project: str, run_id: str) -> str:

@@ -29,7 +29,8 @@ def batches(
     for file in files:
         form = Format.from_json(file.form) if file.form else None
         key = names.content(file.sha256)
-        with open_file(objects, key, size=file.size, kinds=kinds, rules=frozenset(kinds), form=form) as opened:
+        wanted = frozenset(kinds)
+        with open_file(objects, key, size=file.size, kinds=kinds, rules=wanted, form=form, only=wanted) as opened:
             for block in opened.blocks:
                 yield file, _columns(block, file, kinds, lacking)
 

@@ -4,7 +4,8 @@
 the file. Observers get the rows that follow the rules (sketches), or all there is (personal data).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from tidemill.data.formats.blocks import Block, RowFault, Widened
 from tidemill.data.formats.detect import Format
+from tidemill.data.formats.line_set import LineSet
 from tidemill.data.formats.open_file import open_file
 from tidemill.data.formats.pipes import ahead
+from tidemill.data.formats.uneven_rows import UnevenRows
 from tidemill.data.quality.faults import PLACES, Fault, Tally
 from tidemill.data.quality.row_rules import Offence, Rules, offences, row_faults
 from tidemill.errors import UploadRejected
@@ -41,13 +44,13 @@ class Observer(Protocol):
 
 @dataclass
 class Evidence:
-    """Rows that break rules, kept up to EVIDENCE_ROWS and EVIDENCE_BYTES; `lines` has the lines of all of them."""
+    """Rows that break rules, kept up to EVIDENCE_ROWS and EVIDENCE_BYTES, and the lines of all of them."""
 
     rows: list[RowFault] = field(default_factory=list)
-    lines: list[NDArray[np.int64]] = field(default_factory=list)
+    lines: LineSet = field(default_factory=LineSet)
     size: int = 0
 
-    def keep(self, faults: Iterator[RowFault] | Sequence[RowFault]) -> None:
+    def keep(self, faults: Iterable[RowFault]) -> None:
         for fault in faults:
             if len(self.rows) >= EVIDENCE_ROWS or self.size >= EVIDENCE_BYTES:
                 return
@@ -56,7 +59,7 @@ class Evidence:
 
     def bad_lines(self) -> NDArray[np.int64]:
         """The lines where bad rows begin, ascending."""
-        return np.unique(np.concatenate(self.lines)) if self.lines else np.array([], np.int64)
+        return self.lines.ascending()
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,14 @@ def _pass(
     with open_file(
         objects, key, version_id=version_id, size=size, kinds=kinds, rules=frozenset(rules.columns)
     ) as file:
-        for block in ahead(file.blocks):
-            for observer in observers:
-                observer.every(block)
-            good = counted.see(block)
-            for observer in observers:
-                observer.good(good, block.kinds)
+        # Closed before the file is: what runs ahead must not be in the midst of its blocks then.
+        with closing(ahead(file.blocks)) as blocks:
+            for block in blocks:
+                for observer in observers:
+                    observer.every(block)
+                good = counted.see(block)
+                for observer in observers:
+                    observer.good(good, block.kinds)
         digest = file.digest()
     if not counted.rows + counted.bad:
         raise UploadRejected("no_rows", "the file has a header and no rows; upload it with its data")
@@ -155,17 +160,15 @@ class _Counted:
         """Count the block; give its good rows."""
         self.columns, self.kinds = block.batch.schema.names, block.kinds
         bad = np.zeros(block.batch.num_rows, dtype=bool)
-        for fault in block.faults:
-            self.tally.add(fault.code, None, fault.reason, 1, [fault])
-        self.evidence.keep(block.faults)
+        self._no_rows(block)
         for offence in offences(block, self._rules):
             self._offence(block, offence)
             bad[offence.rows] = True
         spoiled = int(bad.sum())
         self.bad += spoiled + len(block.faults)
         self.rows += bad.size - spoiled
-        if spoiled or block.faults:
-            self._note_lines(block, bad)
+        if spoiled:
+            self.evidence.lines.add(block.lines[bad])
         good = block.batch.filter(pa.array(~bad)) if spoiled else block.batch
         self._follow_time(good)
         return good
@@ -176,9 +179,19 @@ class _Counted:
         left = EVIDENCE_ROWS - len(self.evidence.rows)
         self.evidence.keep(row_faults(block, offence, left))
 
-    def _note_lines(self, block: Block, bad: NDArray[np.bool_]) -> None:
-        lines = [block.lines[bad], np.array([fault.line for fault in block.faults], np.int64)]
-        self.evidence.lines.extend(lines)
+    def _no_rows(self, block: Block) -> None:
+        """Count what could not become rows."""
+        if not block.faults:
+            return
+        if isinstance(block.faults, UnevenRows):
+            first = block.faults[:PLACES]
+            self.tally.add(first[0].code, None, first[0].reason, len(block.faults), first)
+            self.evidence.lines.add(block.faults.lines)
+        else:
+            for fault in block.faults:
+                self.tally.add(fault.code, None, fault.reason, 1, [fault])
+            self.evidence.lines.add(np.array([fault.line for fault in block.faults], np.int64))
+        self.evidence.keep(block.faults)
 
     def _follow_time(self, good: pa.RecordBatch) -> None:
         if not self.time_sorted or self._time not in good.schema.names:

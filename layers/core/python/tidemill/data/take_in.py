@@ -17,8 +17,9 @@ from tidemill.data.contents import Content, Source
 from tidemill.data.formats.blocks import Block
 from tidemill.data.manifests import File
 from tidemill.data.personal import mask_text
-from tidemill.data.quality import evidence, faults
+from tidemill.data.quality import evidence, faults, keys
 from tidemill.data.quality.faults import Fault
+from tidemill.data.quality.keys import Keys
 from tidemill.data.quality.leakage import Leakage
 from tidemill.data.quality.personal_gate import PersonalData
 from tidemill.data.quality.row_rules import Rules
@@ -82,6 +83,7 @@ class _Read:
     def __init__(self, source: Source, project: Project, objects: ObjectStore) -> None:
         self.source = source
         self.sketching, self.leakage, self.personal = _Sketching(), Leakage(project), PersonalData(project)
+        self.keys = Keys(project)
         self.reading = scan(
             objects,
             source.key,
@@ -90,7 +92,7 @@ class _Read:
             rules=rules_of(project),
             known={},
             time=project.time,
-            observers=[self.sketching, self.leakage, self.personal],
+            observers=[self.sketching, self.leakage, self.personal, self.keys],
         )
 
 
@@ -105,6 +107,8 @@ def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore, at:
     after = _Read(content.source, project, objects) if mask else read
     sketch = canonical.dumps(after.sketching.sketch.to_json())
     objects.put(profiles.upload_key(project.name, upload["upload_id"]), sketch, content_type="application/json")
+    if project.key:
+        keys.write(objects, project.name, upload["upload_id"], after.keys)
     return File(
         path=path,
         size=content.size,

@@ -93,7 +93,7 @@ def _moments(text: pa.StringArray) -> pa.Array | None:
         values = pc.cast(pc.cast(text, _UTC if zoned else _NAIVE), _UTC)
     except pa.ArrowInvalid:
         return None
-    return values if _all(_in_range(values)) else None
+    return values if in_range(values) else None
 
 
 def _readable_moments(cells: pa.StringArray) -> pa.Array:
@@ -105,6 +105,11 @@ def _readable_moments(cells: pa.StringArray) -> pa.Array:
     here = pc.cast(pc.cast(_only(pc.invert(zoned), moments), _NAIVE), _UTC)
     values = pc.coalesce(here, pc.cast(_only(zoned, moments), _UTC))
     return _only(_in_range(values), values)
+
+
+def in_range(values: pa.Array) -> bool:
+    """Whether all times are ones that Python has."""
+    return _all(_in_range(values))
 
 
 def _in_range(values: pa.Array) -> pa.BooleanArray:

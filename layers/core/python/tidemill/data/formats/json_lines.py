@@ -34,18 +34,20 @@ def blocks(
     *,
     kinds: Mapping[str, Kind],
     rules: Collection[str],
+    only: Collection[str] | None = None,
     block_bytes: int = BLOCK_BYTES,
     first_line: int = 1,
 ) -> Iterator[Block]:
     """The blocks of a text in UTF-8 whose first line has the number `first_line`; empty lines are passed over.
 
-    Every block has the columns of `kinds`, also where no row has that key, then those that the first block adds.
+    Every block has the columns of `kinds`, also where no row has that key, then those that the first block adds,
+    if `only` these are not named.
     Columns in `rules` have the kind that `kinds` says. The others are `number` if all cells are numbers,
     `timestamp` if all are ISO 8601 texts, else `category`: text, `true` and `false`, numbers and nested values as
     JSON. Faults of rows are `bad_json`, `duplicate_keys` (of the row itself) and `too_deep`; NaN, infinities and
     numbers beyond float64 are unreadable cells. Raises UploadRejected: `too_many_columns`, `row_too_long`; and
     Widened, after the whole text, with all columns that the first block was wrong about or lacked."""
-    columns = _Columns(dict(kinds), frozenset(rules))
+    columns = _Columns(dict(kinds), frozenset(rules), None if only is None else frozenset(only))
     for rows in row_groups(chunks, columns.kinds, block_bytes=block_bytes, first_line=first_line):
         columns.meet(rows)
         if not columns.widened:
@@ -60,6 +62,7 @@ class _Columns:
 
     kinds: dict[str, Kind]
     rules: frozenset[str]
+    only: frozenset[str] | None = None
     open: set[str] = field(default_factory=set)
     widened: dict[str, Kind] = field(default_factory=dict)
     begun: bool = False
@@ -67,7 +70,7 @@ class _Columns:
     def meet(self, rows: Rows) -> None:
         """Hold the rows against what is known. Raises UploadRejected `too_many_columns`."""
         for key in rows.keys:
-            if key in self.rules and key in self.kinds:
+            if (key in self.rules and key in self.kinds) or (self.only is not None and key not in self.only):
                 continue
             values = [row.get(key) for row in rows.values]
             if key not in self.kinds:

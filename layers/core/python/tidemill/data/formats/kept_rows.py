@@ -29,7 +29,7 @@ def kept_rows(
         return
     raw = objects.chunks(key, version_id=version_id)
     text = streams.text_chunks(raw, form, compressed_size=size)
-    pieces = delimited.pieces(text, delimiter=_delimiter(form), line=1, block_bytes=delimited.BLOCK)
+    pieces = delimited.pieces(text, delimiter=_delimiter(form))
     yield from streams.compressed((_without(piece, bad_lines) for piece in pieces), form.compression)
 
 
@@ -39,10 +39,9 @@ def _delimiter(form: Format) -> bytes:
 
 
 def _without(piece: delimited.Piece, bad_lines: Lines) -> bytes:
-    ends = piece.rows.ends
-    starts = np.concatenate(([0], ends[:-1]))
-    lines = piece.line + np.searchsorted(piece.rows.breaks, starts)
-    bad = np.isin(lines, bad_lines)
+    starts, ends, lines = delimited.places(piece)
+    here = slice(*np.searchsorted(bad_lines, (piece.line, lines[-1] + 1)))
+    bad = np.isin(lines, bad_lines[here])
     if not bad.any():
         return piece.text
     spans = zip(starts[~bad].tolist(), ends[~bad].tolist(), strict=True)
@@ -54,7 +53,8 @@ def _parquet(file: ObjectFile, bad_lines: Lines) -> Iterator[bytes]:
     with pq.ParquetWriter(sink, source.schema_arrow, compression="zstd") as writer:
         for batch in source.iter_batches():
             keep = ~np.isin(np.arange(first, first + batch.num_rows), bad_lines)
-            writer.write_batch(batch.filter(pa.array(keep)))
+            if keep.any():
+                writer.write_batch(batch.filter(pa.array(keep)))
             first += batch.num_rows
             yield sink.taken()
     yield sink.taken()

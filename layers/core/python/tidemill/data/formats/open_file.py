@@ -5,8 +5,9 @@ Called by `tidemill.data.scan` and by what reads accepted files back.
 
 import hashlib
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from tidemill.data.formats import delimited, json_lines, parquet, streams
@@ -15,6 +16,9 @@ from tidemill.data.formats.detect import SAMPLE, Format, detect
 from tidemill.data.formats.pipes import Hashed
 from tidemill.ports import ObjectStore
 from tidemill.projects import Kind
+
+WORKERS = min(os.cpu_count() or 1, 4)
+"""Blocks of delimited text that are parsed at once: each takes some 30 MB."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +40,24 @@ def open_file(
     kinds: Mapping[str, Kind],
     rules: Collection[str],
     form: Format | None = None,
+    only: Collection[str] | None = None,
 ) -> Iterator[OpenFile]:
-    """The file at `key`; its format is looked at unless `form` says it. Raises RecordNotFound, UploadRejected; the
-    blocks raise UploadRejected and Widened."""
+    """The file at `key`; its format is looked at unless `form` says it; `only` these columns of it are read.
+    Raises RecordNotFound, UploadRejected; the blocks raise UploadRejected and Widened."""
     raw = objects.chunks(key, version_id=version_id)
     head = b"" if form is not None else _head(raw)
     form = form or detect(head[:SAMPLE], size)
     if form.kind == "parquet":
-        blocks = parquet.blocks(objects, key, version_id=version_id, size=size, kinds=kinds, rules=rules)
+        blocks = parquet.blocks(
+            objects, key, version_id=version_id, size=size, kinds=kinds, rules=rules, only=only
+        )
         yield OpenFile(form, blocks, lambda: _digest(itertools.chain([head], raw)))
         return
     hashed = Hashed(itertools.chain([head], raw))
     text = streams.text_chunks(hashed, form, compressed_size=size)
     try:
-        yield OpenFile(form, _blocks(text, form, kinds, rules), hashed.digest)
+        with closing(_blocks(text, form, kinds, rules, only)) as blocks:
+            yield OpenFile(form, blocks, hashed.digest)
     finally:
         hashed.close()
 
@@ -65,11 +73,18 @@ def _head(raw: Iterator[bytes]) -> bytes:
 
 
 def _blocks(
-    text: Iterator[bytes], form: Format, kinds: Mapping[str, Kind], rules: Collection[str]
-) -> Iterator[Block]:
+    text: Iterator[bytes],
+    form: Format,
+    kinds: Mapping[str, Kind],
+    rules: Collection[str],
+    only: Collection[str] | None,
+) -> Generator[Block, None, None]:
     if form.kind == "jsonl":
-        return json_lines.blocks(text, kinds=kinds, rules=rules)
-    return delimited.blocks(text, delimiter=form.delimiter, kinds=kinds, rules=rules)
+        yield from json_lines.blocks(text, kinds=kinds, rules=rules, only=only)
+    else:
+        yield from delimited.blocks(
+            text, delimiter=form.delimiter, kinds=kinds, rules=rules, only=only, workers=WORKERS
+        )
 
 
 def _digest(chunks: Iterator[bytes]) -> str:

@@ -37,6 +37,7 @@ def blocks(
     size: int,
     kinds: Mapping[str, Kind],
     rules: Collection[str],
+    only: Collection[str] | None = None,
     row_groups: Sequence[int] | None = None,
     limit: int | None = None,
 ) -> Iterator[Block]:
@@ -61,8 +62,9 @@ def blocks(
             read_dictionary=_repeating(metadata),
         )
         goal = _kinds(file.schema_arrow, kinds, frozenset(rules))
+        goal = {name: kind for name, kind in goal.items() if only is None or name in only}
     wanted = range(metadata.num_row_groups) if row_groups is None else row_groups
-    for number, batch in _batches(file, source, wanted):
+    for number, batch in _batches(file, source, wanted, list(goal)):
         yield _block(batch, number, goal)
 
 
@@ -112,14 +114,14 @@ def _kinds(schema: pa.Schema, kinds: Mapping[str, Kind], rules: frozenset[str]) 
 
 
 def _batches(
-    file: pq.ParquetFile, source: ObjectFile, row_groups: Sequence[int]
+    file: pq.ParquetFile, source: ObjectFile, row_groups: Sequence[int], columns: list[str]
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The rows of these groups in batches, with the number of each batch's first row, from 1."""
+    """These columns of the rows of these groups in batches, with the number of each batch's first row, from 1."""
     sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
     starts = list(accumulate(sizes, initial=1))
     for run in _runs(row_groups):
         number = starts[run[0]]
-        batches = file.iter_batches(batch_size=_batch_rows(file.metadata), row_groups=run, use_threads=False)
+        batches = file.iter_batches(_batch_rows(file.metadata), row_groups=run, columns=columns, use_threads=False)
         while True:
             with _readable(source):
                 batch = next(batches, None)

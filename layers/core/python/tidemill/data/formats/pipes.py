@@ -6,13 +6,35 @@ Called by `open_file` and `tidemill.data.scan`. What one step raises, the next o
 import hashlib
 import queue
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 _AHEAD = 4
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
-def ahead(items: Iterator[Any], *, most: int = _AHEAD) -> Iterator[Any]:
+def side_by_side(make: Callable[[Item], Made], items: Iterable[Item], *, workers: int) -> Iterator[Made]:
+    """`make` of each item, in their order, made by `workers` threads that are one item ahead of who takes them."""
+    if workers <= 1:
+        yield from map(make, items)
+        return
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque[Future[Made]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(make, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ahead(items: Iterator[Item], *, most: int = _AHEAD) -> Generator[Item, None, None]:
     """The same items, made in a thread of their own, at most `most` ahead of who takes them."""
     made: queue.Queue[Any] = queue.Queue(most)
     stopped = threading.Event()

@@ -1,7 +1,8 @@
 """Where the rows of delimited text end: at the line ends that stand outside of quotes.
 
-Called by `delimited`. Follows RFC 4180 as Python's csv module reads it (not strict): a quote opens a cell only at
-the cell's beginning, is doubled within, and what follows the closing one belongs to the cell.
+Called by `delimited`. Rows are those that Python's csv module sees (not strict), and Arrow's parser: a quote opens
+a cell only at the cell's beginning, is doubled within, and what follows the closing one belongs to the cell; lines
+end by LF, CR LF or CR.
 """
 
 import re
@@ -16,63 +17,67 @@ Places = NDArray[np.int64]
 
 
 class Rows(NamedTuple):
-    """`ends`: the places just behind the line end of each complete row; `breaks`: the places of all line feeds;
-    `regular`: whether every quote stands where a fast parser and csv agree on it; `open`: whether the text ends
-    within quotes."""
+    """`ends`: the places just behind the line end of each complete row; `breaks`: those behind every line end,
+    within cells or not."""
 
     ends: Places
     breaks: Places
-    regular: bool
-    open: bool
 
 
-def find(text: bytes, delimiter: bytes) -> Rows:
-    """The rows of `text`, which begins at a row's beginning. What comes behind the last end is no row yet. Without
-    a delimiter, a row is a line."""
+def find(text: bytes, delimiter: bytes, *, final: bool = True) -> Rows:
+    """The rows of `text`, which begins at a row's beginning. What comes behind the last end is no row yet. Unless
+    the text is the `final` one, a CR at its very end is not known to end a line."""
     data = np.frombuffer(text, np.uint8)
-    breaks = np.flatnonzero(data == LF)
-    if not delimiter or (b'"' not in text and not _lone_returns(data, text)):
-        return Rows(breaks + 1, breaks, True, False)
+    breaks = _breaks(data, text, final=final)
+    if b'"' not in text:
+        return Rows(breaks, breaks)
     quotes = np.flatnonzero(data == QUOTE)
-    if _lone_returns(data, text) or not _regular(data, quotes, delimiter[0]):
-        return _exact(text, breaks, delimiter)
-    outside = np.searchsorted(quotes, breaks) % 2 == 0
-    return Rows(breaks[outside] + 1, breaks, True, quotes.size % 2 == 1)
+    if not _regular(data, quotes, delimiter[0]):
+        ends = np.array(_exact(text, delimiter), np.int64)
+        return Rows(ends[ends <= breaks[-1]] if breaks.size else ends[:0], breaks)
+    return Rows(breaks[np.searchsorted(quotes, breaks) % 2 == 0], breaks)
 
 
-def _lone_returns(data: NDArray[np.uint8], text: bytes) -> bool:
-    """Whether there is a carriage return that does not belong to a line end: parsers disagree on it."""
-    if b"\r" not in text:
-        return False
-    returns = np.flatnonzero(data[:-1] == CR)
-    return bool(np.any(data[returns + 1] != LF))
+def line_feeds(text: bytes) -> int:
+    """How many there are: faster than bytes.count where lines are short."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == LF))
+
+
+def _breaks(data: NDArray[np.uint8], text: bytes, *, final: bool) -> Places:
+    feeds = np.flatnonzero(data == LF)
+    returns = text.count(b"\r")
+    paired = int(np.count_nonzero(data[feeds[feeds > 0] - 1] == CR)) if returns else 0
+    if returns == paired:
+        return feeds + 1
+    places = np.flatnonzero(data == CR)
+    following = data[np.minimum(places + 1, data.size - 1)]
+    lone = places[following != LF]
+    if not final and lone.size and lone[-1] == data.size - 1:
+        lone = lone[:-1]
+    return np.sort(np.concatenate((feeds, lone))) + 1
 
 
 def _regular(data: NDArray[np.uint8], quotes: Places, delimiter: int) -> bool:
-    """Whether quotes open at the beginning of cells and close at their ends, or are doubled."""
-    padded = np.concatenate(([LF], data, [LF])).astype(np.uint8)
-    before, after = padded[quotes], padded[quotes + 2]
-    opens, closes = np.arange(quotes.size) % 2 == 0, np.arange(quotes.size) % 2 == 1
-    starts = (before == delimiter) | (before == LF)
-    starts[2::2] |= quotes[2::2] == quotes[1:-1:2] + 1
-    ends = (after == delimiter) | (after == LF) | (after == CR)
-    paired = quotes[1::2][: quotes[2::2].size] + 1 == quotes[2::2]
-    ends[1::2][: paired.size] |= paired
-    return bool(np.all(starts[opens]) and np.all(ends[closes]))
+    """Whether each quote opens at a cell's beginning, closes at its end, or is half of a doubled one: then a line
+    end is within a cell if the number of quotes before it is odd."""
+    opening, closing = quotes[0::2], quotes[1::2]
+    before = data[np.maximum(opening - 1, 0)]
+    starts = (before == delimiter) | (before == LF) | (before == CR) | (opening == 0)
+    after = data[np.minimum(closing + 1, data.size - 1)]
+    ends = (after == delimiter) | (after == LF) | (after == CR) | (closing == data.size - 1)
+    doubled = closing[: opening.size - 1] + 1 == opening[1:]
+    starts[1:] |= doubled
+    ends[: doubled.size] |= doubled
+    return bool(starts.all() and ends.all())
 
 
-def _exact(text: bytes, breaks: Places, delimiter: bytes) -> Rows:
-    ends, within = [], False
-    for token in _tokens(delimiter).finditer(text):
-        found = token.group()
-        if found == b"\n":
-            ends.append(token.end())
-        else:
-            within = len(found) == 1 or (found.count(b'"') % 2 == 1)
-    return Rows(np.array(ends, dtype=np.int64), breaks, False, within)
+def _exact(text: bytes, delimiter: bytes) -> list[int]:
+    tokens = _tokens(delimiter).finditer(text)
+    return [token.end() for token in tokens if token.group()[:1] != b'"']
 
 
 @lru_cache(maxsize=8)
 def _tokens(delimiter: bytes) -> re.Pattern[bytes]:
-    """A quoted part at the beginning of a cell, or a line feed outside of one."""
-    return re.compile(rb"(?<![^\n" + re.escape(delimiter) + rb'])"(?:[^"]|"")*+(?:"|\Z)|\n')
+    """A quoted part at the beginning of a cell, or a line end outside of one."""
+    begin = rb"(?:(?<=[\n\r" + re.escape(delimiter) + rb"])|\A)"
+    return re.compile(begin + rb'"(?:[^"]++|"")*+(?:"|\Z)|\r\n?|\n')

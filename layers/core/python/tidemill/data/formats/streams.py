@@ -13,6 +13,7 @@ from typing import Literal
 import pyarrow as pa
 
 from tidemill.data.formats.detect import SAMPLE, Format
+from tidemill.data.formats.row_ends import line_feeds
 from tidemill.errors import UploadRejected
 
 Compression = Literal["gzip", "zstd"] | None
@@ -149,7 +150,7 @@ def _transcoded(chunks: Iterable[bytes], encoding: str) -> Chunks:
             where = line + text[: text.index(b"\0")].count(b"\n")
             reason = f"the file is binary (line {where} holds a NUL byte); export the table as text or Parquet"
             raise UploadRejected("not_a_table", reason)
-        offset, line = offset + len(chunk), line + text.count(b"\n")
+        offset, line = offset + len(chunk), line + line_feeds(text)
         if text:
             yield text
 

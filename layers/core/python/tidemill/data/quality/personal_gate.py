@@ -1,8 +1,8 @@
 """Personal data in an upload: found while it is read, then refused or masked, as the project says.
 
-An observer of the pass over an upload. It looks at all there is: every cell, also of rows that break rules, the text
-of cells that are not what their column should be, rows that are no rows, names of columns. What it tells never
-repeats a value.
+An observer of the pass over an upload. It looks at all there is: every cell, also of rows that break rules, the
+text of cells that are not what their column should be, rows that are no rows, names of columns. What it tells
+never repeats a value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,0 +1,173 @@
+"""The data stage on the embedded cloud: storms of events, batches of every format, personal data, a lost table."""
+
+import gzip
+import io
+import json
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from cli import reading
+from cli.deployment import Deployment
+from cli.main import app
+from cli.story import diamonds
+from cli.uploading import push
+from tidemill import names
+from tidemill.data import rebuild_index, uploads
+from tidemill.data.accept_version import run_id_of
+
+PROJECT = "diamonds"
+THREADS = 16
+TIMES = 5
+ROWS = 100
+PATIENCE = 900
+PER_RUN = 30  # seconds that a run may take in a storm of them, on a machine with other work
+
+
+def run(*arguments: str) -> Any:
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout) if "--json" in arguments else done.stdout
+
+
+def wait_for(what: Any, done: Any, *, seconds: float = PATIENCE) -> Any:
+    """What it gives, once it is done."""
+    deadline = time.monotonic() + seconds
+    while not done(found := what()):
+        assert time.monotonic() < deadline, f"not within {seconds} s; last seen: {str(found)[:500]}"
+        time.sleep(0.5)
+    return found
+
+
+def rows(deployment: Deployment, prefix: str) -> list[dict[str, Any]]:
+    return reading.rows(deployment.index, PROJECT, prefix)
+
+
+def storm(deployment: Deployment, folder: Path, contents: int) -> None:
+    """Every file is uploaded once, which S3 tells once; then each event comes again and again, from all sides."""
+    machine = deployment.parameter("state-machine/data")
+    states, s3 = deployment.client("stepfunctions"), deployment.client("s3")
+    before = len(rows(deployment, names.DATASETS))
+    many = diamonds.diamonds(contents * ROWS, seed=3)
+    events = []
+    for number in range(contents):
+        file = folder / f"storm-{contents}-{number}.csv"
+        file.write_bytes(diamonds.to_csv(many.iloc[number * ROWS : (number + 1) * ROWS]))
+        (sent,) = push(s3, deployment.bucket, PROJECT, file)
+        place = {"key": sent.key, "version-id": sent.version_id, "sequencer": f"{number:016X}", "size": 1}
+        events.append({"detail": {"bucket": {"name": deployment.bucket}, "object": place}})
+    again = events * (TIMES - 1)
+    random.Random(5).shuffle(again)
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda e: states.start_execution(stateMachineArn=machine, input=json.dumps(e)), again))
+
+    def settled() -> list[dict[str, Any]]:
+        found = rows(deployment, names.UPLOADS)
+        return [row for row in found if f"storm-{contents}-" in row["key"] and row["state"] in uploads.SETTLED]
+
+    wait_for(settled, lambda found: len(found) == contents, seconds=PATIENCE + PER_RUN * contents)
+    wait_for(lambda: running(deployment), lambda count: count == 0, seconds=PATIENCE + PER_RUN * contents)
+    versions = [row["version"] for row in rows(deployment, names.DATASETS)]
+    assert versions == list(range(1, before + contents + 1))
+    assert {row["state"] for row in settled()} == {uploads.ACCEPTED}
+    wanted = {run_id_of(PROJECT, version) for version in versions[before:]}
+
+    def ended() -> set[str]:
+        """Runs that have a verdict: a model, or the recorded reason why there is none."""
+        return {row["run_id"] for row in rows(deployment, names.RUNS) if row["state"] != "running"}
+
+    wait_for(ended, lambda found: wanted <= found, seconds=PATIENCE + PER_RUN * contents)
+
+
+def running(deployment: Deployment) -> int:
+    found = deployment.client("stepfunctions").list_executions(
+        stateMachineArn=deployment.parameter("state-machine/data"), statusFilter="RUNNING"
+    )
+    return len(found["executions"])
+
+
+def test_a_small_storm_of_events_gives_dense_versions_and_a_run_each(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    storm(deployment, tmp_path, contents=3)
+
+
+def test_a_folder_of_every_format_becomes_one_version(deployment: Deployment, tmp_path: Path) -> None:
+    before = len(rows(deployment, names.DATASETS))
+    frame = diamonds.diamonds(400, seed=8)
+    folder = tmp_path / "all formats + 100%"
+    folder.mkdir()
+    parts = [frame.iloc[start : start + 100] for start in range(0, 400, 100)]
+    (folder / "ä plain.csv").write_bytes(diamonds.to_csv(parts[0]))
+    (folder / "packed.csv.gz").write_bytes(gzip.compress(diamonds.to_csv(parts[1])))
+    table = [pd.read_csv(io.BytesIO(diamonds.to_csv(part))) for part in parts]
+    (folder / "rows.jsonl").write_text(table[2].to_json(orient="records", lines=True))
+    table[3].to_parquet(folder / "rows.parquet")
+    told = run("data", "push", PROJECT, str(folder), "--reason", "every format", "--wait", "--json")
+    assert told["upload"]["state"] == "accepted", told
+    version = run("data", "show", PROJECT, str(before + 1), "--json")
+    paths = [file["path"] for file in version["manifest"]["files"]]
+    assert [path for path in paths if path.startswith(folder.name)] == [
+        f"{folder.name}/{name}" for name in ("packed.csv.gz", "rows.jsonl", "rows.parquet", "ä plain.csv")
+    ]
+    assert (version["reason"], version["rows"] >= 400) == ("every format", True)
+    run("data", "tag", PROJECT, "train", str(before + 1))
+    run("data", "pull", f"{PROJECT}@train", "-o", str(tmp_path / "pulled"))
+    pulled = tmp_path / "pulled" / folder.name / "rows.parquet"
+    assert pulled.read_bytes() == (folder / "rows.parquet").read_bytes()
+
+
+def test_personal_data_is_refused_and_in_no_object_outside_quarantine(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    value = "ada.lovelace@example.org"
+    file = tmp_path / "persons.csv"
+    frame = diamonds.diamonds(200, seed=9).assign(note="calm")
+    frame.loc[frame.index[77], "note"] = f"ask {value.upper()}"
+    file.write_bytes(frame.to_csv(index=False).encode())
+    (sent,) = push(deployment.client("s3"), deployment.bucket, PROJECT, file)
+
+    def row() -> dict[str, Any]:
+        return deployment.index.get(names.pk(PROJECT), names.sk_upload(sent.upload_id)) or {}
+
+    found = wait_for(row, lambda seen: seen.get("state") == uploads.QUARANTINED)
+    assert found["code"] == "personal_data"
+    wait_for(lambda: running(deployment), lambda count: count == 0)
+    s3 = deployment.client("s3")
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=deployment.bucket)
+    for version in [item for page in pages for item in page.get("Versions", ())]:
+        if not version["Key"].startswith(names.QUARANTINE):
+            which = {"Key": version["Key"], "VersionId": version["VersionId"]}
+            body = s3.get_object(Bucket=deployment.bucket, **which)["Body"].read()
+            assert value.upper().encode() not in body, version["Key"]
+
+
+def test_a_lost_table_is_made_again_from_the_bucket(deployment: Deployment) -> None:
+    wait_for(lambda: running(deployment), lambda count: count == 0)
+    client, table = deployment.client("dynamodb"), deployment.index.table
+
+    def data_rows() -> dict[str, dict[str, Any]]:
+        prefixes = (*rebuild_index.PREFIXES, names.AUDIT)
+        found = [row for prefix in prefixes for row in deployment.index.query(names.pk(PROJECT), prefix)]
+        return {row["sk"]: row for row in found}
+
+    before = data_rows()
+    lost = [sk for sk in before if not sk.startswith(names.AUDIT)]
+    lost += [sk for sk, row in before.items() if str(row.get("action", "")).startswith("data.")]
+    for sk in lost:
+        client.delete_item(TableName=table, Key={"pk": {"S": names.pk(PROJECT)}, "sk": {"S": sk}})
+    assert len(data_rows()) == len(before) - len(lost) < len(before)
+    told = run("rebuild-index", PROJECT, "--json")[PROJECT]
+    assert (told["written"], told["changed"], told["strange"]) == (len(lost), [], [])
+    assert data_rows() == before
+
+
+@pytest.mark.heavy
+def test_1000_events_of_200_contents(deployment: Deployment, tmp_path: Path) -> None:
+    storm(deployment, tmp_path, contents=200)
