@@ -38,7 +38,8 @@ FUNCTIONS = (
     Work(
         "validate_version", ("core", "numeric", "arrow"), memory=2048, seconds=600,
         may=(
-            *reads("uploads", "batches", "manifests", "profiles"), *writes("validations"), *_MOVES,
+            *reads("uploads", "batches", "manifests", "profiles", "contracts"),
+            *writes("validations", "contracts"), *_MOVES,
             *table_reads(),
         ),
     ),

@@ -49,6 +49,17 @@ UNUSED = frozenset(
 # be made); the others keep their source, skl2onnx because it reads its own.
 BYTECODE_ALONE = frozenset(("numeric", "ml"))
 
+# Parts of packages that no function imports: Arrow's file systems, Flight, ORC, headers, and the names under which
+# only a linker looks for its libraries.
+UNUSED_PARTS = (
+    *(f"pyarrow/{part}*" for part in ("_flight", "libarrow_flight", "libarrow_python_flight", "libarrow_s3")),
+    *(
+        f"pyarrow/{part}*"
+        for part in ("_s3fs", "_gcsfs", "_azurefs", "_hdfs", "_orc", "_substrait.", "_pyarrow_cpp")
+    ),
+    *("pyarrow/src", "pyarrow/include", "pyarrow/libarrow_*.so", "pyarrow/libarrow_python*.so.*.*.*"),
+)
+
 TRIMMED_FOLDERS = frozenset(("tests", "test", "__pycache__"))
 TRIMMED_SUFFIXES = frozenset((".pyi", ".pyx", ".pxd", ".pxi", ".c", ".cpp", ".h", ".hpp", ".cc", ".a", ".f90"))
 
@@ -141,6 +152,9 @@ def trim(folder: Path) -> None:
         elif path.is_file() and (path.suffix in TRIMMED_SUFFIXES or path.name in ("RECORD", ".lock")):
             path.unlink()
     shutil.rmtree(folder / "bin", ignore_errors=True)
+    for part in UNUSED_PARTS:
+        for path in folder.glob(part):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def compile_bytecode(folder: Path, *, alone: bool = False) -> None:

@@ -6,13 +6,15 @@ import typer
 from rich.console import Group
 
 from cli import reading, show
-from cli.commands import waiting
+from cli.commands import start_run, waiting
 from cli.deployment import Deployment
 from cli.errors import NotFound
 from cli.following import Pace
 from cli.options import STAGE, Json, Limit, ProjectName, Stage
 
 app = typer.Typer(no_args_is_help=True, help="Training runs: what was tried, what came of it, and why.")
+
+start_run.register(app)
 
 RunId = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help="The run's id, as `runs list` shows it; default: the latest.")

@@ -1,4 +1,5 @@
-"""The adapters under contract: in memory, on moto, and on a running cloud if TIDEMILL_TEST_ENDPOINT names one.
+"""The adapters under contract: in memory, in a directory, on moto, and on a running cloud if
+TIDEMILL_TEST_ENDPOINT names one.
 
 Each test gets fresh adapters. What a test needs beyond the port (another version of an object, an object that is
 deleted) goes through the `Bucket` beside them.
@@ -9,21 +10,24 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from tidemill.adapters.directory import DirectoryObjects
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects, MemoryWorkflows
 from tidemill.adapters.objects import S3Objects
+from tidemill.adapters.sqlite_index import SqliteIndex
 from tidemill.adapters.workflows import StepFunctionsWorkflows
 from tidemill.ports import Index, ObjectStore, Workflows
 
 ENDPOINT = os.environ.get("TIDEMILL_TEST_ENDPOINT")
 REGION = "eu-central-1"
-KINDS = ["memory", "moto", *(["cloud"] if ENDPOINT else [])]
+KINDS = ["memory", "directory", "moto", *(["cloud"] if ENDPOINT else [])]
 WAITS = {
     "Comment": "Waits long enough to be found running.",
     "StartAt": "Wait",
@@ -59,6 +63,11 @@ class Bucket:
         if isinstance(self.objects, MemoryObjects):
             self.objects.put(key, body)
             return str(len(self.objects.versions[key]))
+        if isinstance(self.objects, DirectoryObjects):
+            self.objects.put(key, body)
+            stat = self.objects.head(key)
+            assert stat
+            return stat.version_id
         answer = self.client.put_object(Bucket=self.objects.bucket, Key=key, Body=body)
         return str(answer["VersionId"])
 
@@ -67,23 +76,34 @@ class Bucket:
         if isinstance(self.objects, MemoryObjects):
             del self.objects.versions[key]
             return
+        if isinstance(self.objects, DirectoryObjects):
+            self.objects.delete(key)
+            return
         bucket = self.objects.bucket
         for version in self.client.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]:
             self.client.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
 
 
 @pytest.fixture(params=KINDS)
-def clients(request: pytest.FixtureRequest) -> Iterator[Clients | None]:
-    """None for memory."""
-    if request.param == "moto":
-        with mock_aws():
-            yield Clients(None)
-    else:
-        yield None if request.param == "memory" else Clients(ENDPOINT)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def bucket(clients: Clients | None) -> Bucket:
+def clients(kind: str) -> Iterator[Clients | None]:
+    """None for memory and directories."""
+    if kind == "moto":
+        with mock_aws():
+            yield Clients(None)
+    else:
+        yield Clients(ENDPOINT) if kind == "cloud" else None
+
+
+@pytest.fixture
+def bucket(kind: str, clients: Clients | None, tmp_path: Path) -> Bucket:
+    """A bucket that keeps versions of every key."""
+    if kind == "directory":
+        return Bucket(DirectoryObjects(tmp_path / "bucket", versioned=[""]))
     if clients is None:
         return Bucket(MemoryObjects())
     client, name = clients("s3"), f"contract-{uuid.uuid4()}"
@@ -98,7 +118,9 @@ def objects(bucket: Bucket) -> ObjectStore:
 
 
 @pytest.fixture
-def index(clients: Clients | None) -> Index:
+def index(kind: str, clients: Clients | None, tmp_path: Path) -> Index:
+    if kind == "directory":
+        return SqliteIndex(tmp_path / "index.sqlite")
     if clients is None:
         return MemoryIndex()
     client, name = clients("dynamodb"), f"contract-{uuid.uuid4()}"
@@ -113,8 +135,10 @@ def index(clients: Clients | None) -> Index:
 
 
 @pytest.fixture
-def workflows(clients: Clients | None) -> Workflows:
+def workflows(kind: str, clients: Clients | None) -> Workflows:
     """A Workflows that knows the machines `training` and `release`."""
+    if kind == "directory":
+        pytest.skip("a directory has no state machines")
     if clients is None:
         return MemoryWorkflows()
     client = clients("stepfunctions")

@@ -59,7 +59,7 @@ def test_a_copy_is_of_the_version_asked_for_and_made_once(bucket: Any) -> None:
 
 def test_a_copy_leaves_tags_behind(bucket: Any) -> None:
     if bucket.client is None:
-        pytest.skip("objects in memory have no tags")
+        pytest.skip("tags are S3's")
     name = bucket.objects.bucket
     bucket.client.put_object(Bucket=name, Key="source", Body=b"one", Tagging="team=harbour")
     bucket.objects.copy_new("source", "copy")
@@ -187,3 +187,15 @@ def test_what_a_lock_keeps_is_told_with_its_end(bucket: Any) -> None:
         store.delete("kept")
     assert (refusal.value.key, refusal.value.until) == ("kept", until)
     assert store.get("kept") == b"one"
+
+
+def test_pruning_leaves_the_current_version_alone(bucket: Any) -> None:
+    one, two = bucket.write("key", b"one"), bucket.write("key", b"two")
+    bucket.write("key.more", b"more")
+    bucket.write("key", b"three")
+    for _ in range(2):
+        bucket.objects.prune("key")
+        assert bucket.objects.get("key") == b"three"
+        assert [bucket.objects.head("key", version_id=version) for version in (one, two)] == [None, None]
+    bucket.objects.prune("nothing")
+    assert bucket.objects.get("key.more") == b"more"

@@ -103,3 +103,28 @@ def test_events_for_catalogues_are_json_lines(run: Run, deployment: Deployment, 
     assert {event["job"]["name"] for event in events} == {"flights.data.accept", "flights.training"}
     namespaces = {each["namespace"] for event in events for each in [*event["inputs"], *event["outputs"]]}
     assert namespaces == {f"s3://{deployment.bucket}"}
+
+
+def test_a_dry_run_of_an_erasure_tells_and_an_erasure_erases(
+    run: Run, deployment: Deployment, flights: None
+) -> None:
+    asked = ("data", "subjects", "erase", "flights", "--value", "N1", "--reason", "request 12")
+    assert "would be erased: 2 rows" in run(*asked, "--dry-run").stdout
+    done = run(*asked, "--yes", "--json")
+    assert done.exit_code == 0, done.stderr
+    [erasure] = json.loads(done.stdout)["erasures"]
+    assert (erasure["made"][0]["version"], erasure["models"], erasure["kept"]) == (2, [1], {})
+    [file] = versions.files_of(versions.read_fact(deployment.objects, "flights", 2))
+    assert deployment.objects.get(names.content(file.sha256)) == b"tail,late\nN2,1\n"
+    assert not deployment.objects.exists(names.content(canonical.sha256(CSV)))
+    assert "nothing holds this subject" in run(*asked, "--yes").stdout
+    assert "rows erased" in run("data", "lineage", "flights", "2").stdout
+
+
+def test_an_erasure_is_asked_about_and_never_names_the_subject(run: Run, flights: None) -> None:
+    named = run("data", "subjects", "erase", "flights", "--value", "N1", "--reason", "N1 asked for it", "--yes")
+    assert named.exit_code == 2
+    assert "word it otherwise" in named.stderr
+    unasked = run("data", "subjects", "erase", "flights", "--value", "N1", "--reason", "request 12")
+    assert unasked.exit_code == 1
+    assert run("data", "subjects", "find", "flights", "--value", "N1", "--json").exit_code == 0

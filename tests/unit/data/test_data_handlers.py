@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tidemill.adapters import wiring
 from tidemill.data.formats import delimited
 from tidemill.settings import settings
 
+ROOT = Path(__file__).resolve().parents[3]
 CONTEXT = SimpleNamespace(
     function_name="f",
     memory_limit_in_mb=512,
@@ -153,3 +155,16 @@ def test_an_unknown_project_is_rejected_by_the_deployed_project_files(s3: Any, s
 def test_an_event_without_its_fields_is_refused(s3: Any) -> None:
     with pytest.raises(ValidationError, match="version_id"):
         call("register_version", {"key": "incoming/tides/a.csv"})
+
+
+@pytest.mark.parametrize("function", ["accept_version", "close_batch", "quarantine_upload", "record_failure"])
+def test_a_function_with_the_core_layer_alone_imports_nothing_else(function: str) -> None:
+    script = f"""
+import sys
+for absent in ("numpy", "pandas", "pyarrow", "charset_normalizer", "scipy", "sklearn"):
+    sys.modules[absent] = None
+import functions.data.{function}
+"""
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core/python'}"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidemill.data.formats import delimited, row_ends
 from tidemill.data.formats.blocks import NULLS, Block, RowFault, Widened
+from tidemill.data.formats.layouts import Layout
 from tidemill.errors import UploadRejected
 from tidemill.projects import Kind
 
@@ -73,6 +74,7 @@ def refused(text: str | bytes, **more: Any) -> UploadRejected:
 noise = st.text(alphabet='",;a\n\r \u00e9\U0001f30a\ufeff', max_size=40)
 
 
+@settings(deadline=None)
 @given(noise, st.sampled_from([1, 2, 3, 7, 1000]), st.sampled_from(["\n", "\r\n", "\r"]), st.sampled_from([1, 2]))
 @example('"a"b,c"d\n""x,""\n', 1000, "\n", 1)
 @example('a,"\n\n"\r\n\r\nb,"""\r"""\r\n', 3, "\r\n", 1)
@@ -94,6 +96,7 @@ def test_any_text_is_read_as_csv_reads_it(body: str, block_bytes: int, end: str,
 cell = st.one_of(st.text(max_size=6), st.sampled_from(['"', '""', "a\nb", "\r\n", ",", ";", "NA", "", "1"]))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(cell, min_size=3, max_size=3), min_size=1, max_size=12),
     st.sampled_from([",", ";", "\t", "|"]),
@@ -122,6 +125,7 @@ def test_a_written_table_comes_back(
             assert [None if c in NULLS else c for c in raw] == cells
 
 
+@settings(deadline=None)
 @given(noise, st.integers(0, 40))
 def test_line_feeds_are_counted(body: str, start: int) -> None:
     assert row_ends.line_feeds(body.encode()[start:]) == body.encode()[start:].count(b"\n")
@@ -305,6 +309,7 @@ guessable = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(guessable, guessable, guessable), min_size=1, max_size=12), st.data())
 def test_kinds_do_not_depend_on_how_a_file_is_cut(table: list[tuple[str, ...]], data: st.DataObject) -> None:
     text = "a,b,c\n" + "".join(",".join(row) + "\n" for row in table)
@@ -314,11 +319,22 @@ def test_kinds_do_not_depend_on_how_a_file_is_cut(table: list[tuple[str, ...]], 
     assert guessed("a,b,c\n" + "".join(",".join(row) + "\n" for row in shuffled), block_bytes=9) == whole
 
 
+def test_blocks_that_were_parsed_at_once_agree_on_a_kind_in_the_end() -> None:
+    layout = Layout.of(["x"], {}, (), None)
+    kinds, unknown = layout.read_as()
+    assert (kinds, unknown) == ({"x": Kind.INTEGER}, {"x"})
+    layout.fit(kinds, {"x": Kind.TIMESTAMP})
+    assert (layout.kinds, layout.widened) == ({"x": Kind.TIMESTAMP}, True)
+    layout.fit(kinds, {"x": Kind.INTEGER})  # read before the other was known
+    assert layout.kinds == {"x": Kind.CATEGORY}
+
+
 number = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers(-(10**20), 10**20).map(str)
 )
 
 
+@settings(deadline=None)
 @given(st.lists(number, min_size=1, max_size=20), st.integers(1, 60))
 def test_numbers_are_those_that_python_reads(cells: list[str], block_bytes: int) -> None:
     blocks = read("n,c\n" + "".join(f"{cell},\n" for cell in cells), {"n": Kind.NUMBER}, block_bytes=block_bytes)

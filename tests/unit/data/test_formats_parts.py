@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.adapters.memory import MemoryObjects
@@ -61,6 +61,7 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "pieces", lambda chunks, **how: original(chunks, **{"block_bytes": 9} | how))
 
 
+@settings(deadline=None)
 @given(
     st.lists(row, min_size=1, max_size=30),
     st.integers(1, 60),
@@ -81,6 +82,7 @@ def test_parts_are_about_as_large_as_asked_for() -> None:
     assert sum(part.rows or 0 for part in found) == 1000
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(['{"n": 1, "c": "x"}', '{"n": 2}', "[]", "", '{"c": "a\\nb\\"c"}']), min_size=1),
     st.integers(1, 99),

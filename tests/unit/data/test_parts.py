@@ -69,6 +69,7 @@ def told(read: Any) -> dict[str, Any]:
         "faults": reading.faults,
         "evidence": (reading.evidence.rows, reading.evidence.size, reading.evidence.bad_lines().tolist()),
         "sketch": canonical.dumps(read.sketch.to_json()),
+        "keys": canonical.dumps(read.keys.sketch.to_json()),
         "leaks": read.leakage.faults(),
         "personal": (read.personal.faults(), read.personal.suspected(), read.personal.scanner.reported()),
     }
@@ -114,7 +115,7 @@ def as_csv(rows: list[Any]) -> bytes:
 @given(st.lists(lines, min_size=1, max_size=40), st.integers(100, 2000), orders)
 @settings(max_examples=25, deadline=None)
 def test_delimited_text_in_parts(new_shore: Any, rows: list[Any], split_bytes: int, seed: int) -> None:
-    check(new_shore(), as_csv(rows), split_bytes, seed=seed)
+    check(new_shore(key=["gates"]), as_csv(rows), split_bytes, seed=seed)
 
 
 VALUES = st.sampled_from([1, 2.5, None, "2026-01-02", "20260102T101010", "x", True, {"a": [1]}, "a\nb", "absent"])

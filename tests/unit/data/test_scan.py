@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.adapters.memory import MemoryObjects
@@ -330,6 +330,7 @@ bad_row = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(good_row.map(",".join), bad_row, st.just("")), min_size=1, max_size=15),
     st.sampled_from(["\n", "\r\n"]),
@@ -343,6 +344,7 @@ def test_delimited_text_without_its_bad_rows_has_the_same_good_ones(
     _check_kept(pack(text.encode()))
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(
@@ -366,6 +368,7 @@ def test_json_lines_without_their_bad_rows_have_the_same_good_ones(lines: list[s
     _check_kept(("\n".join(['{"gates": 2}', *lines]) + "\n").encode())
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([1.5, 99.0, None]), st.sampled_from(["n", "w"])), min_size=1, max_size=20)
 )

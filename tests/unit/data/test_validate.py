@@ -1,8 +1,10 @@
 """ValidateVersion: each rule, its code, its places; everything at once; what is no fault."""
 
+import io
 import json
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tidemill import names
@@ -126,3 +128,56 @@ def test_validating_again_writes_the_same_report(shore: Any) -> None:
     ids = {"batch_id": answer["batch_id"]}
     assert shore.step("validate_version", **ids) == answer
     assert json.loads(shore.objects.get(answer["validation_key"])) == report
+
+
+def test_too_few_rows_have_their_code(shore: Any) -> None:
+    assert validated(shore, shore.csv(shore.lines(9)))[0]["code"] == "too_few_rows"
+
+
+def test_a_class_that_all_but_goes_is_refused(shore: Any) -> None:
+    shore.walk(shore.upload("a.csv", shore.csv(shore.lines(200))))
+    lines = [f"{line[:-1]}{int(i == 7)}" for i, line in enumerate(shore.lines(200, start=1))]
+    answer = shore.walk(shore.upload("b.csv", shore.csv(lines)))
+    assert (answer["outcome"], answer["code"]) == ("rejected", "class_collapse")
+    assert "class 1 of 'full' fell from 50.00% of the rows to 0.50%" in answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome"), [("allow", "accepted"), ("warn", "accepted"), ("refuse", "rejected")]
+)
+def test_equal_rows_are_told_or_refused(new_shore: Any, policy: str, outcome: str) -> None:
+    shore = new_shore(quality={"duplicates": policy})
+    answer, report = validated(shore, shore.csv([*shore.lines(20), *shore.lines(3)]))
+    assert answer["outcome"] == outcome
+    told = {"allow": [], "warn": report["warnings"], "refuse": report["faults"]}[policy]
+    assert [(fault["code"], fault["count"]) for fault in told] == [("duplicate_rows", 3)][: len(told)]
+    assert bool(told) == (policy != "allow")
+
+
+def test_a_feature_that_tells_the_target_is_told(new_shore: Any) -> None:
+    columns = {**new_shore().project.model_dump()["columns"], "arrived": {"type": "number"}}
+    shore = new_shore(columns=columns, features=["level", "arrived"], quality={"leakage": "refuse"})
+    lines = [f"{line},{i % 2 * 15 + i % 14}" for i, line in enumerate(shore.lines(300))]
+    answer = shore.walk(shore.upload("a.csv", shore.csv(lines, header="at,level,gates,wind,full,arrived")))
+    assert (answer["outcome"], answer["code"]) == ("rejected", "target_leak")
+    assert "feature 'arrived' determines the target in 300 rows" in answer["reason"]
+
+
+def test_rows_that_break_rules_go_to_quarantine_and_the_rest_goes_on(shore: Any) -> None:
+    lines = shore.lines(400)
+    lines[17], lines[301] = "2026-01-01,99,1,N,1", "2026-01-01,1,1"
+    body = shore.csv(lines)
+    answer = shore.walk(shore.upload("a.csv", body))
+    assert (answer["outcome"], answer["dataset_version"]) == ("accepted", 1)
+    (file,) = json.loads(shore.objects.get(names.dataset("tides", 1)))["files"]
+    assert (file["rows"], file["rows_left_out"]) == (398, 2)
+    kept = shore.objects.get(names.content(file["sha256"])).decode().splitlines()
+    assert kept == [line for line in body.decode().splitlines() if line not in (lines[17], lines[301])]
+    folder = names.quarantine("tides", answer["batch_id"])
+    table = pq.read_table(io.BytesIO(shore.objects.get(f"{folder}rows.parquet"))).to_pylist()
+    assert sorted((row["line"], row["code"], row["column"]) for row in table) == [
+        (19, "above_maximum", "level"), (303, "uneven_row", None)
+    ]  # fmt: skip
+    page = shore.objects.get(f"{folder}rows.html").decode()
+    assert "2 of 400 rows of a.csv break the rules of tides" in page
+    assert lines[17] in page

@@ -81,9 +81,24 @@ def profile(project: str, content: str) -> str:
     return f"profiles/{project}/{content}.json"
 
 
+def erasure(project: str, erasure_id: str) -> str:
+    """The fact of an erasure; its plan and its outcome lie in the folder of the same name."""
+    return f"erasures/{project}/{erasure_id}.json"
+
+
+def erasure_part(project: str, erasure_id: str, part: str) -> str:
+    """`plan`: what is to be done, written before anything is; `outcome`: what could not be removed."""
+    return f"erasures/{project}/{erasure_id}/{part}.json"
+
+
 def lineage(project: str, day: str, event_id: str) -> str:
     """An OpenLineage event, by the day on which it happened (`YYYY-MM-DD`, UTC)."""
     return f"lineage/{project}/{day}/{event_id}.json"
+
+
+def contract(project: str, digest: str) -> str:
+    """What a data set was seen to keep, and what the project file says of it; see `data/quality/contract.py`."""
+    return f"contracts/{project}/{digest}.json"
 
 
 def comparison(project: str, version: int) -> str:

@@ -69,6 +69,10 @@ class ObjectStore(Protocol):
         """Remove that version of `key` for good, or every version of it. What is not there is removed already.
         Raises ObjectKept if a lock or a missing permission keeps it."""
 
+    def prune(self, key: str) -> None:
+        """Remove every version of `key` but the current one for good; if it was deleted, all of them. Raises
+        ObjectKept as `delete` does."""
+
 
 @dataclass(frozen=True)
 class Put:

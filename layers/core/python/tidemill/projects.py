@@ -63,6 +63,8 @@ class Quality(_Strict):
     personal_columns: tuple[str, ...] = Field((), description="columns that may hold personal data all the same")
     duplicates: Literal["allow", "warn", "refuse"] = "warn"
     leakage: Literal["allow", "warn", "refuse"] = "warn"
+    keys: Literal["allow", "warn", "refuse"] = Field("warn", description="rows whose `key` is there already")
+    contract: Literal["allow", "warn", "refuse"] = Field("warn", description="columns unlike those of version 1")
     on_shift: Literal["warn", "hold"] = Field(
         "warn", description="what a shift against the parent does to training"
     )

@@ -61,6 +61,13 @@ class MemoryObjects:
             if bodies:
                 self.versions[key] = bodies
 
+    def prune(self, key: str) -> None:
+        with self._lock:
+            current = self.head(key)
+            for number in range(1, len(self.versions.get(key, ())) + 1):
+                if current is None or str(number) != current.version_id:
+                    self.delete(key, version_id=str(number))
+
     def put_new(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> bool:
         with self._lock:
             if self.exists(key):

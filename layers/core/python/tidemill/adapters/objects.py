@@ -109,12 +109,21 @@ class S3Objects:
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         for version in [version_id] if version_id else self._versions(key):
-            try:
-                self._client.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
-            except ClientError as error:
-                if _code(error) not in _KEPT:
-                    raise
-                raise ObjectKept(key, self._locked_until(key, version), str(error)) from error
+            self._delete(key, version)
+
+    def prune(self, key: str) -> None:
+        current = self.head(key)
+        for version in self._versions(key):
+            if current is None or version != current.version_id:
+                self._delete(key, version)
+
+    def _delete(self, key: str, version_id: str) -> None:
+        try:
+            self._client.delete_object(Bucket=self.bucket, Key=key, VersionId=version_id)
+        except ClientError as error:
+            if _code(error) not in _KEPT:
+                raise
+            raise ObjectKept(key, self._locked_until(key, version_id), str(error)) from error
 
     def _locked_until(self, key: str, version_id: str) -> datetime | None:
         """When the lock of an object version ends, if it has one that this principal may see."""

@@ -10,10 +10,10 @@ import json
 from typing import Any
 
 from tidemill import names
-from tidemill.data import batches, candidates, moves, openlineage, uploads, versions
+from tidemill.data import batches, candidates, moves, next_version, openlineage, uploads, versions
 from tidemill.data.batches import Batch
 from tidemill.errors import UploadRejected
-from tidemill.ports import Clock, Index, ObjectStore, Put
+from tidemill.ports import Clock, Index, ObjectStore
 from tidemill.projects import Project
 
 ACTOR = "AcceptVersion"
@@ -61,7 +61,6 @@ def _settle(batch: Batch, project: Project, objects: ObjectStore, index: Index, 
         return candidates.close(batch, candidate, objects=objects, index=index, at=clock(), by=ACTOR)
     report = _validation(objects, project.name, batch.id)
     at, number = clock(), candidate.head + 1
-    _require_history(number, project.name, objects, index)
     document = versions.document(
         candidate.manifest,
         version=number,
@@ -72,13 +71,13 @@ def _settle(batch: Batch, project: Project, objects: ObjectStore, index: Index, 
         how={"by": ACTOR, "mode": project.mode, "added": [file.path for file in candidate.new], **report["how"]},
         schema=report["schema"],
     )
-    identity = versions.write_manifest(objects, document)
+    changes = next_version.proposed([document], objects=objects, index=index)
     accepted = {"state": uploads.ACCEPTED, "dataset_version": number, "ended_at": at.isoformat()}
     noted = uploads.NOT_NOTED
     if batch.alone:
         noted = uploads.latest(batch.row, candidate.seen.get(batch.files[0].path))
     moved = moves.move(batch.row, {**accepted, **noted.mark}, at=at, by=ACTOR, about=f"dataset v{number:05d}")
-    return moves.made(objects, index, moved, *_changes(document, identity), *noted.changes)
+    return moves.made(objects, index, moved, *changes, *noted.changes)
 
 
 def _validation(objects: ObjectStore, project: str, batch_id: str) -> dict[str, Any]:
@@ -87,24 +86,6 @@ def _validation(objects: ObjectStore, project: str, batch_id: str) -> dict[str, 
     if report["outcome"] != uploads.ACCEPTED:
         raise UploadRejected(report["code"], report["reason"])
     return report
-
-
-def _require_history(number: int, project: str, objects: ObjectStore, index: Index) -> None:
-    """The parent's fact must be in S3 (its own process may have died before writing it), and no fact under the
-    number that is to be given."""
-    if number > 1:
-        versions.write_fact(number - 1, project=project, objects=objects, index=index)
-    versions.require_free(number, project=project, objects=objects, index=index)
-
-
-def _changes(document: dict[str, Any], identity: str) -> list[Put]:
-    """The version's rows, and the counter, if it still ends before this number."""
-    pk, number = names.pk(document["project"]), document["version"]
-    return [
-        Put(pk, names.COUNTER_DATASETS, versions.counter(number), if_epoch=number - 1),
-        Put(pk, names.sk_dataset(number), versions.row_of(document, identity), if_absent=True),
-        Put(pk, names.sk_content(document["content"]), {"dataset_version": number}, if_absent=True),
-    ]
 
 
 def _settled(batch: Batch, objects: ObjectStore, index: Index, clock: Clock, store: str) -> Answer:

@@ -5,7 +5,6 @@ nothing here depends on where blocks or parts are cut.
 """
 
 import heapq
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
@@ -15,6 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidemill.data.formats.blocks import Block, RowFault
+from tidemill.data.formats.line_set import LineSet
+from tidemill.data.formats.uneven_rows import UnevenRows
 from tidemill.data.quality.faults import PLACES, Tally
 from tidemill.data.quality.row_rules import Rules, offences, row_faults
 from tidemill.data.sketches.packed import gaps, pack, unpack, whole
@@ -26,11 +27,10 @@ EVIDENCE_BYTES = 32 << 20
 
 @dataclass
 class Evidence:
-    """Rows that break rules, by line, kept up to EVIDENCE_ROWS and EVIDENCE_BYTES; `lines` has the lines of all of
-    them."""
+    """Rows that break rules, by line, kept up to EVIDENCE_ROWS and EVIDENCE_BYTES; `lines`: of all of them."""
 
     rows: list[RowFault] = field(default_factory=list)
-    lines: list[NDArray[np.int64]] = field(default_factory=list)
+    lines: LineSet = field(default_factory=LineSet)
     size: int = 0
 
     @property
@@ -48,11 +48,11 @@ class Evidence:
     def merge(self, later: "Evidence") -> None:
         """Take in the evidence of what follows in the file."""
         self.keep(later.rows)
-        self.lines += later.lines
+        self.lines.add(later.bad_lines())
 
     def bad_lines(self) -> NDArray[np.int64]:
         """The lines where bad rows begin, ascending."""
-        return np.unique(np.concatenate(self.lines)) if self.lines else np.array([], np.int64)
+        return self.lines.ascending()
 
     def to_json(self) -> dict[str, Any]:
         """`{"rows": [[line, code, column, reason, value, raw], …], "lines": …}`, the lines packed (`packed`) as
@@ -63,7 +63,8 @@ class Evidence:
     @classmethod
     def from_json(cls, form: Mapping[str, Any]) -> "Evidence":
         """The evidence that `to_json` wrote."""
-        evidence = cls(lines=[whole(unpack(form["lines"])).astype(np.int64)])
+        evidence = cls()
+        evidence.lines.add(whole(unpack(form["lines"])).astype(np.int64))
         evidence.keep(RowFault(*fault) for fault in form["rows"])
         return evidence
 
@@ -97,7 +98,8 @@ class Counted:
         if found or no_rows.size:
             each = (row_faults(block, offence, EVIDENCE_ROWS) for offence in found)
             self.evidence.keep(heapq.merge(block.faults, *each, key=lambda fault: fault.line))
-            self.evidence.lines += [block.lines[bad], no_rows]
+            self.evidence.lines.add(block.lines[bad])
+            self.evidence.lines.add(no_rows)
         spoiled = int(bad.sum())
         self.bad += spoiled + len(block.faults)
         self.rows += bad.size - spoiled
@@ -147,11 +149,14 @@ class Counted:
 
     def _no_rows(self, block: Block) -> NDArray[np.int64]:
         """Count what could not become rows; the lines."""
-        lines = array("q")
-        for fault in block.faults:
-            lines.append(fault.line)
+        faults = block.faults
+        if isinstance(faults, UnevenRows) and faults:
+            first = faults[:PLACES]
+            self.tally.add(first[0].code, None, first[0].reason, len(faults), first)
+            return faults.lines
+        for fault in faults:
             self.tally.add(fault.code, None, fault.reason, 1, [fault])
-        return np.array(lines, np.int64)
+        return np.array([fault.line for fault in faults], np.int64)
 
     def _columns_of(self, block: Block) -> None:
         batch = block.batch

@@ -52,7 +52,7 @@ class Merging:
         reading = scan.reading_of(whole.counted, sha256=split.sha256, size=source.size, form=split.form)
         filled = [number for number, part in enumerate(told, start=1) if part.rows]
         leakage = _leakage(division, filled, kinds, project, objects)
-        return Read(source, reading, whole.sketch, leakage, whole.personal)
+        return Read(source, reading, whole.sketch, leakage, whole.personal, whole.keys)
 
 
 def _merged(

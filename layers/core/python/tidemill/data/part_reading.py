@@ -10,20 +10,23 @@ from typing import Any, NamedTuple
 from tidemill.data.counted import Counted
 from tidemill.data.formats import guesses
 from tidemill.data.formats.blocks import Block
+from tidemill.data.quality.keys import Keys
 from tidemill.data.quality.personal_gate import PersonalData
 from tidemill.data.scan import count
 from tidemill.data.sketches.dataset import DatasetSketch
+from tidemill.data.sketches.distinct import DistinctSketch
 from tidemill.data.take_in import Sketching, rules_of
 from tidemill.projects import Kind, Project
 
 
 @dataclass(frozen=True)
 class PartReading:
-    """`counted` rows, the `sketch` of the good ones, and what `personal` data there is."""
+    """`counted` rows, the `sketch` of the good ones and of their `keys`, and what `personal` data there is."""
 
     counted: Counted
     sketch: DatasetSketch
     personal: PersonalData
+    keys: Keys
 
     @property
     def told(self) -> "Told":
@@ -34,13 +37,15 @@ class PartReading:
         self.sketch.merge(later.sketch)
         self.counted.merge(later.counted)
         self.personal.merge(later.personal)
+        self.keys.sketch.merge(later.keys.sketch)
 
     def to_json(self) -> dict[str, Any]:
-        """`counted`, `sketch` and `personal` as their own `to_json` say. It holds cells of the file."""
+        """`counted`, `sketch`, `personal` and `keys` as their own `to_json` say. It holds cells of the file."""
         return {
             "counted": self.counted.to_json(),
             "sketch": self.sketch.to_json(),
             "personal": self.personal.to_json(),
+            "keys": self.keys.sketch.to_json(),
         }
 
     @classmethod
@@ -48,15 +53,17 @@ class PartReading:
         """What `to_json` wrote of a file of that project."""
         counted = Counted.from_json(form["counted"], rules_of(project), project.time)
         sketch = DatasetSketch.from_json(form["sketch"])
-        return cls(counted, sketch, PersonalData.from_json(form["personal"], project))
+        keys = Keys(project)
+        keys.sketch = DistinctSketch.from_json(form["keys"])
+        return cls(counted, sketch, PersonalData.from_json(form["personal"], project), keys)
 
 
 def read_blocks(blocks: Iterator[Block], project: Project) -> PartReading:
     """What the blocks of a part hold. Raises what they raise."""
     counted, sketching = Counted(rules_of(project), project.time), Sketching()
-    personal = PersonalData(project)
-    count(blocks, counted, [sketching, personal])
-    return PartReading(counted, sketching.sketch, personal)
+    personal, keys = PersonalData(project), Keys(project)
+    count(blocks, counted, [sketching, personal, keys])
+    return PartReading(counted, sketching.sketch, personal, keys)
 
 
 class Told(NamedTuple):

@@ -6,11 +6,11 @@ versions only, and of these none is ever swept away.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from tidemill import names
-from tidemill.data import batches, profiles, take_in, uploads, versions
+from tidemill.data import batches, erasures, profiles, take_in, uploads, versions
 from tidemill.ports import Index, ObjectStore, Row
 
 Reached = dict[str, str]
@@ -26,16 +26,20 @@ def projects(objects: ObjectStore) -> list[str]:
     return sorted(found)
 
 
-def contents(objects: ObjectStore, index: Index, project: str) -> Reached:
-    """The file contents that a project reaches."""
+def contents(objects: ObjectStore, index: Index, project: str, *, besides: Collection[int] = ()) -> Reached:
+    """The file contents that a project reaches, `besides` those that only these versions of it do."""
     # Uploads first: one that is accepted in between is seen open here, or in its version below.
     reached = {
         names.content(row["file"]["sha256"]): _OPEN
         for row in upload_rows(objects, index, project).values()
         if row.get("file") and row["state"] not in uploads.SETTLED
     }
+    for plan in erasures.unfinished(objects, project):
+        left = [content["left"] for content in plan["contents"].values() if content["left"]]
+        reached |= {names.content(content["sha256"]): "an erasure under way" for content in left}
     for document in documents(objects, index, project).values():
-        reached |= {names.content(file["sha256"]): _version(document) for file in document["files"]}
+        if document["version"] not in besides:
+            reached |= {names.content(file["sha256"]): _version(document) for file in document["files"]}
     return reached
 
 

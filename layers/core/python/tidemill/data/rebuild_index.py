@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tidemill import names
-from tidemill.data import batches, tags, uploads, versions
+from tidemill.data import batches, erasures, tags, uploads, versions
 from tidemill.ports import Index, ObjectStore, Put, Row
 
 PREFIXES = (
@@ -127,10 +127,11 @@ def _gatherings(project: str, last: Iterable[Row], closed: Rows) -> Rows:
 
 
 def _versions(objects: ObjectStore, project: str) -> Rows:
-    rows: Rows = {}
-    for number in versions.numbers(objects, project):
-        fact = versions.read_fact(objects, project, number)
-        rows[names.sk_dataset(number)] = versions.row_of(fact, fact["identity"])
+    facts = {number: versions.read_fact(objects, project, number) for number in versions.numbers(objects, project)}
+    marks, rows = erasures.rows_of(objects, project, facts)
+    for number, fact in facts.items():
+        erased = {"erased": marks[number]} if number in marks else {}
+        rows[names.sk_dataset(number)] = {**versions.row_of(fact, fact["identity"]), **erased}
         rows[names.sk_content(fact["content"])] = {"dataset_version": number}
         rows[names.COUNTER_DATASETS] = versions.counter(number)
     return rows

@@ -17,8 +17,9 @@ from tidemill.data.contents import Content, Source
 from tidemill.data.formats.blocks import Block
 from tidemill.data.manifests import File
 from tidemill.data.personal import mask_text
-from tidemill.data.quality import evidence, faults
+from tidemill.data.quality import evidence, faults, keys
 from tidemill.data.quality.faults import Fault
+from tidemill.data.quality.keys import Keys
 from tidemill.data.quality.leakage import Leakage
 from tidemill.data.quality.personal_gate import PersonalData
 from tidemill.data.quality.row_rules import Rules
@@ -78,6 +79,14 @@ class Sketching:
         self.sketch.update(rows, kinds)
 
 
+def sketch_of(source: Source, project: Project, objects: ObjectStore) -> DatasetSketch:
+    """The sketch of a content that was taken in before. Raises RecordNotFound, UploadRejected."""
+    sketching = Sketching()
+    place = {"version_id": source.version_id, "size": source.size}
+    scan(objects, source.key, **place, rules=rules_of(project), known={}, observers=[sketching])  # type: ignore[arg-type]
+    return sketching.sketch
+
+
 @dataclass(frozen=True)
 class Read:
     """An object with all that was read in it."""
@@ -87,6 +96,7 @@ class Read:
     sketch: DatasetSketch
     leakage: Leakage
     personal: PersonalData
+    keys: Keys
 
 
 Reader = Callable[[Source, Project, ObjectStore], Read]
@@ -96,6 +106,7 @@ Reader = Callable[[Source, Project, ObjectStore], Read]
 def in_one_pass(source: Source, project: Project, objects: ObjectStore) -> Read:
     """Read the object from its first byte to its last. Raises RecordNotFound, UploadRejected."""
     sketching, leakage, personal = Sketching(), Leakage(project), PersonalData(project)
+    named = Keys(project)
     reading = scan(
         objects,
         source.key,
@@ -104,9 +115,9 @@ def in_one_pass(source: Source, project: Project, objects: ObjectStore) -> Read:
         rules=rules_of(project),
         known={},
         time=project.time,
-        observers=[sketching, leakage, personal],
+        observers=[sketching, leakage, personal, named],
     )
-    return Read(source, reading, sketching.sketch, leakage, personal)
+    return Read(source, reading, sketching.sketch, leakage, personal, named)
 
 
 def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore, at: datetime, read: Read) -> File:
@@ -118,6 +129,8 @@ def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore, at:
     after = in_one_pass(content.source, project, objects) if mask else read
     sketch = canonical.dumps(after.sketch.to_json())
     objects.put(profiles.upload_key(project.name, upload["upload_id"]), sketch, content_type="application/json")
+    if project.key:
+        keys.write(objects, project.name, upload["upload_id"], after.keys)
     return File(
         path=path,
         size=content.size,

@@ -12,9 +12,10 @@ from typing import Any
 from tidemill import canonical, names
 from tidemill.data import batches, profiles, versions
 from tidemill.data.batches import Batch
-from tidemill.data.quality import batch_rules, faults
+from tidemill.data.quality import batch_rules, contract, faults, keys
 from tidemill.data.quality.batch_rules import Verdict
 from tidemill.data.quality.faults import Fault
+from tidemill.data.sketches.dataset import DatasetSketch
 from tidemill.data.take_in import reading_key
 from tidemill.errors import RecordNotFound
 from tidemill.ports import Index, ObjectStore
@@ -35,16 +36,46 @@ def validate_version(*, project: Project, batch_id: str, objects: ObjectStore, i
     head = versions.document_of(
         versions.head(index, project.name), project=project.name, objects=objects, index=index
     )
-    parent = profiles.of_version(objects, project.name, head) if head else None
-    verdict = batch_rules.judge(project, sketch, parent)
-    for reading in readings:
-        for leak in reading["leaks"]:
-            verdict.add(_fault(leak), project.quality.leakage)
-    report = _report(project, batch, readings, verdict.sorted())
+    verdict = _judged(project, batch, sketch, readings, head, objects)
+    known = contract.read(objects, head["how"].get("contract")) if head else {}
+    for deviation in contract.deviations(known, sketch, project):
+        verdict.add(deviation, project.quality.contract)
+    kept = contract.write(objects, project.name, contract.merge(known, sketch, project))
+    report = _report(project, batch, readings, verdict.sorted(), kept)
     key = names.validation(project.name, batch_id)
     objects.put(key, canonical.dumps(report), content_type="application/json")
     told = {name: report[name] for name in ("outcome", "code", "reason", "rows")}
     return {"project": project.name, "batch_id": batch_id, "validation_key": key, **told}
+
+
+def _judged(
+    project: Project,
+    batch: Batch,
+    sketch: DatasetSketch,
+    readings: Iterable[dict[str, Any]],
+    head: versions.Document | None,
+    objects: ObjectStore,
+) -> Verdict:
+    """What the batch shows by itself, and beside the version that it would follow."""
+    verdict = batch_rules.judge(
+        project, sketch, profiles.of_version(objects, project.name, head) if head else None
+    )
+    for leak in [leak for reading in readings for leak in reading["leaks"]]:
+        verdict.add(_fault(leak), project.quality.leakage)
+    if project.key:
+        mine = keys.read(objects, project.name, [file.upload_id for file in batch.files])
+        others = keys.read(objects, project.name, _kept(project, batch, head))
+        for fault in keys.faults(mine, others):
+            verdict.add(fault, project.quality.keys)
+    return verdict
+
+
+def _kept(project: Project, batch: Batch, head: versions.Document | None) -> list[str]:
+    """The uploads of the files that the new version keeps of the one before."""
+    if head is None or project.mode == "replace":
+        return []
+    replaced = {file.path for file in batch.files}
+    return [file.upload_id for file in versions.files_of(head) if file.path not in replaced]
 
 
 def _reading(objects: ObjectStore, project: str, upload_id: str) -> dict[str, Any]:
@@ -56,7 +87,9 @@ def _fault(told: dict[str, Any]) -> Fault:
     return Fault(told["code"], told["column"], told["message"], told["count"])
 
 
-def _report(project: Project, batch: Batch, readings: list[dict[str, Any]], verdict: Verdict) -> dict[str, Any]:
+def _report(
+    project: Project, batch: Batch, readings: list[dict[str, Any]], verdict: Verdict, kept: str
+) -> dict[str, Any]:
     rules = {name: rule.model_dump(mode="json") for name, rule in project.columns.items()}
     first = verdict.faults[0] if verdict.faults else None
     return {
@@ -75,7 +108,7 @@ def _report(project: Project, batch: Batch, readings: list[dict[str, Any]], verd
         ],
         "extra_columns": sorted({name for reading in readings for name in reading["extra_columns"]}),
         "schema": _schema(project, readings),
-        "how": {"rules": canonical.identity(rules)},
+        "how": {"rules": canonical.identity(rules), "contract": kept},
     }
 
 

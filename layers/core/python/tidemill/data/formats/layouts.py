@@ -41,10 +41,12 @@ class Layout:
         wanted = tuple(name for name in names if only is None or name in only)
         return cls(tuple(names), known, frozenset(ruled), wanted)
 
-    @property
-    def read_as(self) -> dict[str, Kind]:
-        """The kinds that columns are read as: those without a value are as narrow as can be."""
-        return {name: self.kinds.get(name, Kind.INTEGER) for name in self.wanted}
+    def read_as(self) -> tuple[dict[str, Kind], set[str]]:
+        """The kinds that columns are read as, and those columns that nothing is known of: they are read as narrow
+        as can be. Both are of one moment, whatever other threads find meanwhile."""
+        known = dict(self.kinds)
+        kinds = {name: known.get(name, Kind.INTEGER) for name in self.wanted}
+        return kinds, kinds.keys() - known.keys()
 
     def guess(self, found: Mapping[str, Kind | None]) -> None:
         """Take over what the file's first rows hold."""

@@ -27,14 +27,20 @@ class Cells:
 
 
 def natural(kind: pa.DataType) -> Kind | None:
-    """What a column of that Arrow type holds; None if its cells are lists, structs or maps."""
+    """What a column of that Arrow type holds; None if its cells are lists, structs or maps, or bytes that need not
+    be text."""
     if pa.types.is_dictionary(kind):
         return natural(kind.value_type)
-    if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
+    if pa.types.is_nested(kind) or _is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
         return None
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return Kind.NUMBER
     return Kind.TIMESTAMP if pa.types.is_timestamp(kind) or pa.types.is_date(kind) else Kind.CATEGORY
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    plain = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return bool(plain or pa.types.is_fixed_size_binary(kind) or pa.types.is_binary_view(kind))
 
 
 def cast(column: pa.Array, kind: Kind) -> Cells:

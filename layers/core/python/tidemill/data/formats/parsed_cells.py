@@ -1,4 +1,5 @@
-"""A piece of delimited text as typed columns: Arrow parses it; what Arrow refuses is judged cell by cell.
+"""A piece of delimited text as a block: Arrow parses it; a column that holds what Arrow refuses is read as text
+and judged cell by cell.
 
 Called by `delimited`, by several threads at once.
 """
@@ -27,9 +28,10 @@ class Parsed(NamedTuple):
 
 def empty(layout: Layout) -> Block:
     """The block of a file without rows."""
-    arrays = [pa.array([], ARROW[kind]) for kind in layout.read_as.values()]
-    batch = pa.RecordBatch.from_arrays(arrays, names=list(layout.read_as))
-    return Block(batch, layout.read_as, np.array([], np.int64), lambda _: b"")
+    kinds, _ = layout.read_as()
+    arrays = [pa.array([], ARROW[kind]) for kind in kinds.values()]
+    batch = pa.RecordBatch.from_arrays(arrays, names=list(kinds))
+    return Block(batch, kinds, np.array([], np.int64), lambda _: b"")
 
 
 def guess(text: bytes, delimiter: str, layout: Layout) -> None:
@@ -42,7 +44,7 @@ def guess(text: bytes, delimiter: str, layout: Layout) -> None:
 
 def parse(text: bytes, spans: Spans, delimiter: str, layout: Layout) -> Parsed:
     """The block of these rows. `layout` is left as it is, but for what saves attempts."""
-    kinds, known = layout.read_as, set(layout.kinds)
+    kinds, unknown = layout.read_as()
     piece = ArrowPiece(text, delimiter, layout)
     columns = piece.typed(kinds, layout)
     unreadable: dict[str, pa.BooleanArray] = {}
@@ -56,7 +58,7 @@ def parse(text: bytes, spans: Spans, delimiter: str, layout: Layout) -> Parsed:
             unreadable[name], texts[name] = mask, column
         else:
             layout.odd.discard(name)
-    for name in kinds.keys() - known - found.keys():
+    for name in unknown - found.keys():
         found[name] = Kind.INTEGER if columns[name].null_count < len(columns[name]) else None
     batch = pa.RecordBatch.from_arrays([columns[name] for name in kinds], names=list(kinds))
     faults = UnevenRows(text, spans, piece.uneven, piece.counts, len(layout.names))

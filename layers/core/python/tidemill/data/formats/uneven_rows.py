@@ -30,6 +30,11 @@ class UnevenRows(Sequence[RowFault]):
     ) -> None:
         self._text, self._spans, self._rows, self._counts, self._expected = text, spans, rows, counts, expected
 
+    @property
+    def lines(self) -> Lines:
+        """The lines where they begin."""
+        return self._spans.lines[np.asarray(self._rows, np.int64)]
+
     def __len__(self) -> int:
         return len(self._rows)
 

@@ -27,7 +27,10 @@ _SCHEMA = pa.schema(
         ("row", pa.string()),
     ]
 )
-_MORE = "td.row { white-space: pre-wrap; word-break: break-word; font: 0.88em ui-monospace, monospace; }"
+_MORE = """
+td.what { white-space: normal; }
+td.row { white-space: pre-wrap; word-break: break-word; font: 0.88em ui-monospace, monospace; }
+"""
 
 
 def parquet(rows: Sequence[RowFault]) -> bytes:
@@ -74,7 +77,12 @@ def _note(kept: int) -> str:
 
 def _rule(fault: Fault) -> Markup:
     cells = (element("td", fault.code), element("td", fault.column or ""))
-    return element("tr", *cells, element("td", f"{fault.count:,}", class_="figure"), element("td", fault.message))
+    return element(
+        "tr",
+        *cells,
+        element("td", f"{fault.count:,}", class_="figure"),
+        element("td", fault.message, class_="what"),
+    )
 
 
 def _row(fault: RowFault) -> Markup:
