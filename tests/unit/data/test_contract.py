@@ -99,3 +99,12 @@ def test_a_corrected_file_does_not_overlap_with_itself(new_shore: Any) -> None:
     assert shore.walk(shore.upload("a.csv", file(shore, 1, salt=lambda i: i)))["outcome"] == "accepted"
     refused = shore.walk(shore.upload("b.csv", file(shore, 2, salt=lambda i: i)))
     assert (refused["outcome"], refused["code"]) == ("rejected", "keys_overlap")
+
+
+def test_of_a_column_that_names_somebody_a_contract_keeps_no_value(new_shore: Any) -> None:
+    columns = {**new_shore().project.model_dump()["columns"], "pier": {"type": "category"}}
+    columns |= {"salt": {"type": "integer"}}
+    shore = new_shore(columns=columns, key=["salt"], entity="pier")
+    shore.walk(shore.upload("a.csv", file(shore, salt=lambda i: i)))
+    found = columns_of(shore, 1)
+    assert (set(found["salt"]), set(found["pier"])) == ({"type", "nullable"}, {"type", "nullable", "unique"})

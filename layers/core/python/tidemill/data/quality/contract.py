@@ -37,7 +37,8 @@ def infer(sketch: DatasetSketch) -> Columns:
 def merge(known: Columns, sketch: DatasetSketch, project: Project) -> Columns:
     """The contract of a version: what was known, what the columns that are new show, and the project's rules."""
     ruled = {name: rule.model_dump(mode="json", exclude_none=True) for name, rule in project.columns.items()}
-    merged = {**infer(sketch), **known}
+    inferred = {name: _discreet(name, column, project) for name, column in infer(sketch).items()}
+    merged = {**inferred, **known}
     return {name: {**column, **ruled.get(name, {})} for name, column in sorted(merged.items())}
 
 
@@ -71,6 +72,13 @@ def read(objects: ObjectStore, key: str | None) -> Columns:
         return {}
     columns: Columns = json.loads(objects.get(key))["columns"]
     return columns
+
+
+def _discreet(name: str, column: dict[str, Any], project: Project) -> dict[str, Any]:
+    """What is kept of a column: of one that names somebody, no value, since a contract outlives an erasure."""
+    if name in (*project.key, *project.sensitive, project.entity):
+        return {shown: column[shown] for shown in ("type", "nullable", "unique") if shown in column}
+    return column
 
 
 def _inferred(column: Sketch) -> dict[str, Any]:
