@@ -322,3 +322,20 @@ def test_reports_keep_how_many_and_lose_which(mills: Any) -> None:
     assert (after["code"], after["count"]) == (before["code"], before["count"])
     assert (after["examples"], after["lines"]) == ([], [])
     assert reach.records(mills.objects, mills.index, "tides")[key]
+
+
+def test_keys_are_sketched_again_and_contracts_promise_less(new_shore: Any) -> None:
+    mills = new_shore(columns=COLUMNS, key=["mill"], quality={"keys": "allow", "leakage": "allow"})
+    mills.walk(mills.upload("a.csv", body(mills, 1, 40)))
+    mills.walk(mills.upload("b.csv", body(mills, 2, 3)))
+    [upload] = [row for row in mills.rows(names.UPLOADS) if row["key"].endswith("b.csv")]
+    _, keys = take_in.sketch_keys("tides", upload["upload_id"])
+    assert json.loads(mills.objects.get(keys))["rows"] == 40
+    before = versions.read_fact(mills.objects, "tides", 2)["how"]["contract"]
+    assert json.loads(mills.objects.get(before))["columns"]["mill"]["allowed"] == ["Eling"]
+    erased(mills)
+    assert json.loads(mills.objects.get(keys))["rows"] == 37
+    assert versions.read_fact(mills.objects, "tides", 3)["how"]["contract"] == before
+    assert "allowed" not in json.loads(mills.objects.get(before))["columns"]["mill"]
+    require_nowhere(mills)
+    assert mills.walk(mills.upload("c.csv", body(mills, 5)))["dataset_version"] == 4
