@@ -25,9 +25,9 @@ from tidemill.data.accept_version import run_id_of
 PROJECT = "diamonds"
 THREADS = 16
 TIMES = 5
+WAVE = 8
 ROWS = 100
 PATIENCE = 900
-PER_RUN = 30  # seconds that a run may take in a storm of them, on a machine with other work
 
 
 def run(*arguments: str) -> Any:
@@ -50,29 +50,26 @@ def rows(deployment: Deployment, prefix: str) -> list[dict[str, Any]]:
 
 
 def storm(deployment: Deployment, folder: Path, contents: int) -> None:
-    """Every file is uploaded once, which S3 tells once; then each event comes again and again, from all sides."""
-    machine = deployment.parameter("state-machine/data")
-    states, s3 = deployment.client("stepfunctions"), deployment.client("s3")
+    """Every file is uploaded once, which S3 tells once; then each event comes again and again, shuffled, from all
+    sides, the older ones stale by then. In waves: a laptop has no room for hundreds of functions at a time."""
     before = len(rows(deployment, names.DATASETS))
     many = diamonds.diamonds(contents * ROWS, seed=3)
-    events = []
-    for number in range(contents):
-        file = folder / f"storm-{contents}-{number}.csv"
-        file.write_bytes(diamonds.to_csv(many.iloc[number * ROWS : (number + 1) * ROWS]))
-        (sent,) = push(s3, deployment.bucket, PROJECT, file)
-        place = {"key": sent.key, "version-id": sent.version_id, "sequencer": f"{number:016X}", "size": 1}
-        events.append({"detail": {"bucket": {"name": deployment.bucket}, "object": place}})
-    again = events * (TIMES - 1)
-    random.Random(5).shuffle(again)
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda e: states.start_execution(stateMachineArn=machine, input=json.dumps(e)), again))
+    dealer, events = random.Random(5), list[dict[str, Any]]()
+    for first in range(0, contents, WAVE):
+        wave = range(first, min(first + WAVE, contents))
+        events += [upload(deployment, folder, f"storm-{contents}-{n}.csv", many, n) for n in wave]
+        due = dealer.choices(events, k=len(wave)) + events[first:] * (TIMES - 2)
+        dealer.shuffle(due)
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda event: deliver(deployment, event), due))
+        wait_for(lambda: running(deployment, "data") + running(deployment, "training"), lambda count: count < WAVE)
 
     def settled() -> list[dict[str, Any]]:
         found = rows(deployment, names.UPLOADS)
         return [row for row in found if f"storm-{contents}-" in row["key"] and row["state"] in uploads.SETTLED]
 
-    wait_for(settled, lambda found: len(found) == contents, seconds=PATIENCE + PER_RUN * contents)
-    wait_for(lambda: running(deployment), lambda count: count == 0, seconds=PATIENCE + PER_RUN * contents)
+    wait_for(settled, lambda found: len(found) == contents)
+    wait_for(lambda: running(deployment, "data"), lambda count: count == 0)
     versions = [row["version"] for row in rows(deployment, names.DATASETS)]
     assert versions == list(range(1, before + contents + 1))
     assert {row["state"] for row in settled()} == {uploads.ACCEPTED}
@@ -82,12 +79,26 @@ def storm(deployment: Deployment, folder: Path, contents: int) -> None:
         """Runs that have a verdict: a model, or the recorded reason why there is none."""
         return {row["run_id"] for row in rows(deployment, names.RUNS) if row["state"] != "running"}
 
-    wait_for(ended, lambda found: wanted <= found, seconds=PATIENCE + PER_RUN * contents)
+    wait_for(ended, lambda found: wanted <= found)
 
 
-def running(deployment: Deployment) -> int:
+def upload(deployment: Deployment, folder: Path, name: str, many: pd.DataFrame, number: int) -> dict[str, Any]:
+    """Put the file into `incoming/`; the event that S3 sends about it, as it comes again."""
+    file = folder / name
+    file.write_bytes(diamonds.to_csv(many.iloc[number * ROWS : (number + 1) * ROWS]))
+    (sent,) = push(deployment.client("s3"), deployment.bucket, PROJECT, file)
+    place = {"key": sent.key, "version-id": sent.version_id, "sequencer": f"{number:016X}", "size": 1}
+    return {"detail": {"bucket": {"name": deployment.bucket}, "object": place}}
+
+
+def deliver(deployment: Deployment, event: dict[str, Any]) -> None:
+    machine = deployment.parameter("state-machine/data")
+    deployment.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(event))
+
+
+def running(deployment: Deployment, word: str) -> int:
     found = deployment.client("stepfunctions").list_executions(
-        stateMachineArn=deployment.parameter("state-machine/data"), statusFilter="RUNNING"
+        stateMachineArn=deployment.parameter(f"state-machine/{word}"), statusFilter="RUNNING"
     )
     return len(found["executions"])
 
@@ -138,7 +149,7 @@ def test_personal_data_is_refused_and_in_no_object_outside_quarantine(
 
     found = wait_for(row, lambda seen: seen.get("state") == uploads.QUARANTINED)
     assert found["code"] == "personal_data"
-    wait_for(lambda: running(deployment), lambda count: count == 0)
+    wait_for(lambda: running(deployment, "data"), lambda count: count == 0)
     s3 = deployment.client("s3")
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=deployment.bucket)
     for version in [item for page in pages for item in page.get("Versions", ())]:
@@ -149,7 +160,7 @@ def test_personal_data_is_refused_and_in_no_object_outside_quarantine(
 
 
 def test_a_lost_table_is_made_again_from_the_bucket(deployment: Deployment) -> None:
-    wait_for(lambda: running(deployment), lambda count: count == 0)
+    wait_for(lambda: running(deployment, "data"), lambda count: count == 0)
     client, table = deployment.client("dynamodb"), deployment.index.table
 
     def data_rows() -> dict[str, dict[str, Any]]:

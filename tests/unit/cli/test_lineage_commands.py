@@ -47,7 +47,8 @@ def flights(deployment: Deployment, put: Callable[..., None], monkeypatch: pytes
     put(names.COUNTER_DATASETS, value=1, epoch=1)
     put(names.sk_dataset(1), **versions.row_of(document, identity))
     upload = {"upload_id": "0f3a", "key": "incoming/flights/may.csv", "version_id": "x1", "state": "accepted"}
-    put(names.sk_upload("0f3a"), **upload, author="Ada", at=AT)
+    row = {**upload, "author": "Ada", "at": AT, "file": file.model_dump(mode="json")}
+    put(names.sk_upload("0f3a"), **row)
     put(names.sk_run("flights-v00001"), run_id="flights-v00001", dataset_version=1, state="passed", at=AT)
     model = {"version": 1, "run_id": "flights-v00001", "dataset_version": 1, "state": "champion", "at": AT}
     put(names.sk_model(1), **model)

@@ -74,9 +74,11 @@ def trained(shore: Any, version: int) -> None:
     shore.objects.put(f"{names.run('tides', run)}prepared/train.npz", b"rows")
 
 
-def erased(shore: Any, value: str = "Eling", *, watch: Any = None, salt: str = SALT, **how: Any) -> dict[str, Any]:
+def erased(
+    shore: Any, value: str = "Eling", *, column: str | None = None, watch: Any = None, salt: str = SALT, **how: Any
+) -> dict[str, Any]:
     objects, index = shore.watched(watch) if watch else (shore.objects, shore.index)
-    request = Request(subjects.subject_of(shore.project, value), "request 12", "arn:keeper", salt)
+    request = Request(subjects.subject_of(shore.project, value, column), "request 12", "arn:keeper", salt)
     return erase.erase(shore.project, request, ports=Ports(objects, index, lambda: shore.AT), **how)
 
 
@@ -322,3 +324,20 @@ def test_reports_keep_how_many_and_lose_which(mills: Any) -> None:
     assert (after["code"], after["count"]) == (before["code"], before["count"])
     assert (after["examples"], after["lines"]) == ([], [])
     assert reach.records(mills.objects, mills.index, "tides")[key]
+
+
+def test_keys_are_sketched_again_and_contracts_promise_less(new_shore: Any) -> None:
+    mills = new_shore(columns=COLUMNS, key=["at", "level"], quality={"keys": "allow", "leakage": "allow"})
+    mills.walk(mills.upload("a.csv", body(mills, 1, 40)))
+    mills.walk(mills.upload("b.csv", body(mills, 2, 3)))
+    [upload] = [row for row in mills.rows(names.UPLOADS) if row["key"].endswith("b.csv")]
+    _, keys = take_in.sketch_keys("tides", upload["upload_id"])
+    assert json.loads(mills.objects.get(keys))["rows"] == 40
+    before = versions.read_fact(mills.objects, "tides", 2)["how"]["contract"]
+    assert json.loads(mills.objects.get(before))["columns"]["mill"]["allowed"] == ["Eling"]
+    erased(mills, column="mill")
+    assert json.loads(mills.objects.get(keys))["rows"] == 37
+    assert versions.read_fact(mills.objects, "tides", 3)["how"]["contract"] == before
+    assert "allowed" not in json.loads(mills.objects.get(before))["columns"]["mill"]
+    require_nowhere(mills)
+    assert mills.walk(mills.upload("c.csv", body(mills, 5)))["dataset_version"] == 4

@@ -106,6 +106,18 @@ def test_what_nothing_reaches_goes_and_the_rest_stays(dated: Any) -> None:
     assert kept[("uploads", "a fact")] == 4
 
 
+def test_the_keys_of_a_version_and_what_nobody_knows_stay(dated: Any) -> None:
+    shore = dated(key=["at", "level"])
+    shore.walk(shore.upload("a.csv", shore.good(1)))
+    [upload] = shore.rows(names.UPLOADS)
+    strange = names.upload("tides", upload["upload_id"]) + "from-the-future.json"
+    shore.objects.put(strange, b"{}")
+    assert collect(shore)["removed"] == []
+    _, keys = take_in.sketch_keys("tides", upload["upload_id"])
+    assert shore.objects.exists(keys)
+    assert shore.objects.exists(strange)
+
+
 def test_every_move_of_every_upload_stays(dated: Any) -> None:
     shore = dated()
     superseded(shore)

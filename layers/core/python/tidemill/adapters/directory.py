@@ -176,6 +176,14 @@ class DirectoryObjects:
             _remove_empty(folder, self._versions)
             _remove_empty(path.parent, self.root)
 
+    def prune(self, key: str) -> None:
+        folder = self._versions / path_of(key)
+        with self._locked():
+            for place in folder.glob("*"):  # what is current is not among them
+                if _VERSION_ID.fullmatch(place.name):
+                    place.unlink(missing_ok=True)
+            _remove_empty(folder, self._versions)
+
     def _path(self, key: str) -> str:
         return self._above + path_of(key)
 

@@ -78,11 +78,11 @@ def erase(
         if erasures.is_of(plan, request.subject.column, request.subject.value)
     ]
     open_ones = [plan for plan in known if _is_open(plan, ports.objects)]
-    done = [] if dry_run else [_carry_out(plan, project, ports) for plan in open_ones]
+    done = [] if dry_run else [_carry_out(plan, project, request.subject, ports) for plan in open_ones]
     plan = _plan(project, request, known, ports, progress, dry_run=dry_run)
     if (plan["contents"] or plan["uploads"]) and not dry_run:
         key = erasures.plan_key(project.name, plan["id"])
-        done.append(_carry_out(erasures.keep(ports.objects, key, plan), project, ports))
+        done.append(_carry_out(erasures.keep(ports.objects, key, plan), project, request.subject, ports))
     answer = {"project": project.name, "column": request.subject.column, "dry_run": dry_run, "erasures": done}
     if dry_run:
         answer |= {"unfinished": [each["id"] for each in open_ones], "found": _told(plan, project.name, ports)}
@@ -151,7 +151,7 @@ def _replaced(search: Search, wanted: set[str], ports: Ports, *, dry_run: bool) 
     return found
 
 
-def _carry_out(plan: Record, project: Project, ports: Ports) -> dict[str, Any]:
+def _carry_out(plan: Record, project: Project, subject: Subject, ports: Ports) -> dict[str, Any]:
     objects, index = ports.objects, ports.index
     kept = scrub.resketch(plan, project, objects=objects, index=index)
     made = candidates.until_undisturbed(lambda: _made(plan, ports))
@@ -162,7 +162,7 @@ def _carry_out(plan: Record, project: Project, ports: Ports) -> dict[str, Any]:
     for number in fact["models"]:
         key = f"{names.model(project.name, number)}erased-{fact['id']}.json"
         erasures.keep(objects, key, {"project": project.name, "model": number, **erasures.mark(fact)})
-    kept |= scrub.scrub(fact, project, objects=objects, index=index)
+    kept |= scrub.scrub(fact, project, subject, objects=objects, index=index)
     for document in made:
         profiles.keep(objects, project.name, document["version"])
     outcome = {"id": plan["id"], "kept": kept}
@@ -207,7 +207,7 @@ def _without(document: Record, plan: Record, number: int, ports: Ports) -> Recor
         reason=plan["reason"],
         author=plan["by"],
         at=ports.clock(),
-        how={"by": "erase", "of": document["version"]},
+        how={**document["how"], "by": "erase", "of": document["version"], "added": []},
         schema=document["schema"],
     )
 

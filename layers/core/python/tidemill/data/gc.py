@@ -20,7 +20,9 @@ OLDER_THAN = timedelta(days=7)
 LEAST = timedelta(days=1)
 CONTENTS = "objects/"
 AGAIN = 500  # objects removed between two looks at what is reached
-YOUNG, FACT = "too young", "a fact"
+YOUNG, FACT, UNKNOWN = "too young", "a fact", "nobody knows what it is"
+NOTES = ("reading.json", "sketch.json", "keys.json", "members.json")
+"""What is noted beside the moves of uploads and batches, and can go with what it is about."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,9 @@ def _reached(project: str, objects: ObjectStore, index: Index) -> reach.Reached:
 
 
 def _kept_by(key: str, reached: reach.Reached) -> str | None:
-    if key.startswith(("uploads/", "batches/")) and reach.is_move(key.rpartition("/")[2]):
-        return FACT
+    name = key.rpartition("/")[2]
+    if key.startswith(("uploads/", "batches/")) and name not in NOTES:
+        return FACT if reach.is_move(name) else UNKNOWN
     return reached.get(key)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from tidemill import names
-from tidemill.data import batches, erasures, profiles, take_in, uploads, versions
+from tidemill.data import batches, erasures, take_in, uploads, versions
 from tidemill.ports import Index, ObjectStore, Row
 
 Reached = dict[str, str]
@@ -50,13 +50,13 @@ def records(objects: ObjectStore, index: Index, project: str) -> Reached:
     for identifier, row in rows.items():
         reached[take_in.reading_key(project, identifier)] = _KNOWN
         if row["state"] not in uploads.SETTLED:
-            reached[profiles.upload_key(project, identifier)] = _OPEN
+            reached |= dict.fromkeys(take_in.sketch_keys(project, identifier), _OPEN)
     for identifier in _batches(objects, index, project):
         reached[batches.members_key(project, identifier)] = "a batch"
     for identity, document in documents(objects, index, project).items():
         reached |= {names.manifest(project, identity): _version(document), document["profile"]: _version(document)}
         for file in document["files"]:
-            reached[profiles.upload_key(project, file["upload_id"])] = _version(document)
+            reached |= dict.fromkeys(take_in.sketch_keys(project, file["upload_id"]), _version(document))
     return reached
 
 

@@ -13,16 +13,17 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tidemill import canonical, names
-from tidemill.data import profiles, reach, take_in, versions
+from tidemill.data import reach, take_in, versions
 from tidemill.data.contents import Source
 from tidemill.data.erasures import Record
-from tidemill.data.manifests import File
+from tidemill.data.subjects import Subject
 from tidemill.errors import ObjectKept, RecordNotFound
 from tidemill.ports import Index, ObjectStore, Row
 from tidemill.projects import Project
 
 EVIDENCE = "rows.parquet"
 ERASED = "told of rows that were erased"
+_PROMISES = ("allowed", "minimum", "maximum")
 _FAULTS = ("faults", "warnings", "leaks")
 Kept = dict[str, str]
 
@@ -53,32 +54,35 @@ def resketch(plan: Record, project: Project, *, objects: ObjectStore, index: Ind
         row = index.get(names.pk(project.name), names.sk_upload(identifier)) or {}
         if not row.get("file") or row["file"]["sha256"] not in plan["contents"]:
             continue  # the subject was among its refused rows alone
-        key, left = profiles.upload_key(project.name, identifier), plan["contents"][row["file"]["sha256"]]["left"]
-        if left is None:
-            _remove(key, None, objects, kept)
-            continue
-        file = File.model_validate({**row["file"], **left})
-        sketch = take_in.sketch_of(Source(names.content(file.sha256), None, file.size), project, objects)
-        objects.put(key, canonical.dumps(sketch.to_json()), content_type="application/json")
-        _prune(key, objects, kept)
+        left, sketched = (
+            plan["contents"][row["file"]["sha256"]]["left"],
+            take_in.sketch_keys(project.name, identifier),
+        )
+        if left is not None:
+            source = Source(names.content(left["sha256"]), None, left["size"])
+            take_in.sketch_again(identifier, source, project, objects)
+        for key in sketched:
+            (_remove if left is None else _prune)(key, objects, kept)
     return kept
 
 
-def scrub(fact: Record, project: Project, *, objects: ObjectStore, index: Index) -> Kept:
+def scrub(fact: Record, project: Project, subject: Subject, *, objects: ObjectStore, index: Index) -> Kept:
     """What could not be removed: keys, each with until when, or with what keeps it."""
     kept: Kept = {}
     numbers = {version["version"] for version in fact["versions"]}
     for key in _contents(fact, numbers, objects, index, kept):
-        _remove(key, None, objects, kept)
+        _remove(key, objects, kept)
     for identifier in fact["uploads"]:
         _upload(identifier, fact, project, objects=objects, index=index, kept=kept)
     held = {made["content"] for made in fact["made"]}
     for number in numbers:
         document = versions.read_fact(objects, project.name, number)
         if document["content"] not in held:
-            _remove(document["profile"], None, objects, kept)
-        _remove(names.comparison(project.name, number), None, objects, kept)
+            _remove(document["profile"], objects, kept)
+        _remove(names.comparison(project.name, number), objects, kept)
         _quieten(names.validation(project.name, document["source"]), objects, kept)
+    for key in list(objects.keys(names.contract(project.name, "").removesuffix(".json"))):
+        _loosen(key, subject, objects, kept)
     for run in fact["runs"]:
         _prepared(project.name, run, objects, index, kept)
     return kept
@@ -99,7 +103,7 @@ def _contents(fact: Record, numbers: set[int], objects: ObjectStore, index: Inde
             yield key
 
 
-def _remove(key: str, version_id: str | None, objects: ObjectStore, kept: Kept) -> None:
+def _remove(key: str, objects: ObjectStore, kept: Kept, version_id: str | None = None) -> None:
     try:
         objects.delete(key, version_id=version_id)
     except ObjectKept as error:
@@ -120,10 +124,10 @@ def _upload(
     """Remove the upload as it came and what was refused of it; take the rows out of what was told of it."""
     row = index.get(names.pk(project.name), names.sk_upload(identifier)) or {}
     if "key" in row:
-        _remove(row["key"], row["version_id"], objects, kept)
+        _remove(row["key"], objects, kept, row["version_id"])
     folder = names.quarantine(project.name, identifier)
     for key in [key for key in objects.keys(folder) if not key.endswith("/reason.json")]:
-        _remove(key, None, objects, kept)
+        _remove(key, objects, kept)
     _quieten(take_in.reading_key(project.name, identifier), objects, kept)
     if "batch_id" not in row:
         _quieten(names.validation(project.name, identifier), objects, kept)
@@ -139,6 +143,34 @@ def _quieten(key: str, objects: ObjectStore, kept: Kept) -> None:
     if quiet != document:
         objects.put(key, canonical.dumps(quiet), content_type="application/json")
     _prune(key, objects, kept)
+
+
+def _loosen(key: str, subject: Subject, objects: ObjectStore, kept: Kept) -> None:
+    """Take the subject out of a contract: nothing is promised any more of what its column was seen to hold. It
+    stays where it is, as versions name it, and uploads in flight may still."""
+    contract = json.loads(objects.get(key))
+    column = contract["columns"].get(subject.column)
+    if column is not None and _promises(column, subject.value):
+        for name in _PROMISES:
+            column.pop(name, None)
+        objects.put(key, canonical.dumps(contract), content_type="application/json")
+    if column is not None:
+        _prune(key, objects, kept)
+
+
+def _promises(column: dict[str, Any], value: str) -> bool:
+    """Whether what is promised of a column repeats the value."""
+    bounds = [str(column[name]) for name in ("minimum", "maximum") if name in column]
+    number = float(value) if _is_number(value) else None
+    return value in column.get("allowed", ()) or number in {float(bound) for bound in bounds}
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _quiet(document: dict[str, Any]) -> dict[str, Any]:
@@ -162,4 +194,4 @@ def _prepared(project: str, run_id: str, objects: ObjectStore, index: Index, kep
         if row.get("state") == "running":
             kept[key] = f"run {run_id} is under way"
         else:
-            _remove(key, None, objects, kept)
+            _remove(key, objects, kept)

@@ -79,12 +79,21 @@ class Sketching:
         self.sketch.update(rows, kinds)
 
 
-def sketch_of(source: Source, project: Project, objects: ObjectStore) -> DatasetSketch:
-    """The sketch of a content that was taken in before. Raises RecordNotFound, UploadRejected."""
-    sketching = Sketching()
-    place = {"version_id": source.version_id, "size": source.size}
-    scan(objects, source.key, **place, rules=rules_of(project), known={}, observers=[sketching])  # type: ignore[arg-type]
-    return sketching.sketch
+def sketch_again(upload_id: str, source: Source, project: Project, objects: ObjectStore) -> None:
+    """Write the sketches of an upload anew, of what is left of it. Raises RecordNotFound, UploadRejected."""
+    _write_sketches(upload_id, in_one_pass(source, project, objects), project, objects)
+
+
+def sketch_keys(project: str, upload_id: str) -> tuple[str, str]:
+    """Where the sketches of an upload are: of its rows, and of their keys."""
+    return profiles.upload_key(project, upload_id), keys.key_of(project, upload_id)
+
+
+def _write_sketches(upload_id: str, read: "Read", project: Project, objects: ObjectStore) -> None:
+    sketch = canonical.dumps(read.sketch.to_json())
+    objects.put(profiles.upload_key(project.name, upload_id), sketch, content_type="application/json")
+    if project.key:
+        keys.write(objects, project.name, upload_id, read.keys)
 
 
 @dataclass(frozen=True)
@@ -127,10 +136,7 @@ def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore, at:
     kept = contents.store
     content = _masked(read, project, objects, at) if mask else kept(read.source, read.reading, objects, at=at)
     after = in_one_pass(content.source, project, objects) if mask else read
-    sketch = canonical.dumps(after.sketch.to_json())
-    objects.put(profiles.upload_key(project.name, upload["upload_id"]), sketch, content_type="application/json")
-    if project.key:
-        keys.write(objects, project.name, upload["upload_id"], after.keys)
+    _write_sketches(upload["upload_id"], after, project, objects)
     return File(
         path=path,
         size=content.size,
