@@ -21,6 +21,17 @@ FUNCTIONS = (
         ),
     ),
     Work(
+        "read_part", ("core", "numeric", "arrow"), memory=3008, seconds=900,
+        may=(*reads("incoming", versions=True), *reads("quarantine"), *writes("quarantine")),
+    ),
+    Work(
+        "merge_parts", ("core", "numeric", "arrow"), memory=3008, seconds=900,
+        may=(
+            *reads("incoming", versions=True), *reads("manifests", "objects", "uploads", "quarantine"),
+            *writes("objects", "quarantine"), *removes("incoming"), *_MOVES, *table(),
+        ),
+    ),
+    Work(
         "close_batch", ("core",), memory=512, seconds=120,
         may=(*lists_versions("incoming"), *reads("batches"), *_MOVES, *table()),
     ),

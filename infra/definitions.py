@@ -38,6 +38,12 @@ class Definition:
         document: dict[str, Any] = json.loads(self.text)
         return document
 
+    @property
+    def distributes(self) -> bool:
+        """Whether a Map of it starts executions of its own."""
+        maps = [state["ItemProcessor"] for _, state in states(self.document()) if "ItemProcessor" in state]
+        return any(each.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED" for each in maps)
+
     def filled(self, identities: Mapping[str, str]) -> str:
         """The text with each placeholder replaced. Raises DefinitionInvalid naming what has no identity."""
         missing = [name for name in (*self.functions, *self.machines) if name not in identities]

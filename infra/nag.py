@@ -13,7 +13,6 @@ from aws_cdk import aws_apigatewayv2 as apigateway
 from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 from constructs import IConstruct
 
-from infra import state_machine
 from infra.function import Function
 from infra.grants import Grant
 from infra.platform_stack import PlatformStack
@@ -46,7 +45,7 @@ def _answers(construct: IConstruct) -> Iterator[tuple[str, str]]:
     if isinstance(construct, Function):
         yield from _of_function(construct)
     elif isinstance(construct, StateMachine):
-        yield from _of_grants(construct, state_machine.EVERY_MACHINE)
+        yield from _of_grants(construct, construct.grants)
     elif isinstance(construct, StateStack | PlatformStack):
         yield from _of_stage(construct.stage)
     elif isinstance(construct, apigateway.CfnRoute) and construct.route_key == "GET /health":
@@ -72,10 +71,10 @@ def _of_function(function: Function) -> Iterator[tuple[str, str]]:
 
 
 def _of_grants(construct: IConstruct, grants: Iterable[Grant]) -> Iterator[tuple[str, str]]:
-    arns = construct.arns if isinstance(construct, Function) else {}
+    arns = construct.arns if isinstance(construct, Function) else None
     for grant in grants:
         for resource in grant.resources:
-            arn = _flat(Stack.of(construct).resolve(resource.format_map(arns)))
+            arn = _flat(Stack.of(construct).resolve(resource if arns is None else resource.format_map(arns)))
             if "*" in arn:
                 yield f"AwsSolutions::AwsSolutions-IAM5[Resource::{arn}]", grant.why
 

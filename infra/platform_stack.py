@@ -190,6 +190,7 @@ def environment(stage: Stage, state: StateStack) -> dict[str, str]:
     overrides = {
         names.ENV_LOOK_SECONDS: stage.look_seconds,
         names.ENV_COOL_DOWN_SECONDS: stage.cool_down_seconds,
+        names.ENV_SPLIT_BYTES: stage.split_bytes,
         names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
     }
     return {

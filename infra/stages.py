@@ -36,6 +36,8 @@ class Stage:
     cool_down_seconds: int | None = None
     drift_schedule_minutes: int | None = None
     """These three, if given, take the place of the project files' waiting times."""
+    split_bytes: int | None = None
+    """If given, takes the place of the size above which files are read in parts."""
 
 
 LOCAL = Stage(
@@ -55,6 +57,7 @@ LOCAL = Stage(
     look_seconds=4,
     cool_down_seconds=600,
     drift_schedule_minutes=1,
+    split_bytes=256 << 20,
 )
 
 DEV = Stage(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -41,6 +42,21 @@ TRACES = Grant(
 EVERY_MACHINE = (LOG_DELIVERY, TRACES)
 
 
+def map_runs(name: str) -> tuple[Grant, ...]:
+    """What the machine of that name needs for its distributed Maps, whose items are executions of their own.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html"""
+    here = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}"
+    return (
+        Grant(("states:StartExecution",), (f"{here}:stateMachine:{name}",)),
+        Grant(
+            ("states:DescribeExecution", "states:StopExecution"),
+            (f"{here}:execution:{name}:*",),
+            "the executions of this machine's own Maps, which are named when they start",
+        ),
+    )
+
+
 class StateMachine(Construct):
     """`statemachines/<word>.asl.json` as a standard state machine. Its role may call what the file names, no
     more."""
@@ -62,6 +78,7 @@ class StateMachine(Construct):
         self.name = f"tidemill-{stage.name}-{word}"
         # Under /aws/vendedlogs/ the account's one log resource policy does not grow with each machine.
         logs = log_group(self, name=f"/aws/vendedlogs/states/{self.name}", stage=stage)
+        self.grants = (*EVERY_MACHINE, *(map_runs(self.name) if definition.distributes else ()))
         role = self._role(
             invokes=[arns[name] for name in definition.functions if name in arns],
             starts=[started[name] for name in definition.machines if name in started],
@@ -103,7 +120,7 @@ class StateMachine(Construct):
                 "grants": iam.PolicyDocument(
                     statements=[
                         iam.PolicyStatement(actions=list(grant.actions), resources=list(grant.resources))
-                        for grant in (*wanted, *EVERY_MACHINE)
+                        for grant in (*wanted, *self.grants)
                     ]
                 )
             },

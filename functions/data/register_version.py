@@ -9,8 +9,10 @@ from pydantic import BaseModel
 
 from tidemill import projects
 from tidemill.adapters import wiring
+from tidemill.data.divisions import SPLIT_BYTES
 from tidemill.data.register_version import register_version
 from tidemill.observability import logger, now
+from tidemill.settings import settings
 
 
 class Event(BaseModel, frozen=True):
@@ -34,4 +36,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         objects=objects,
         index=wiring.index(),
         clock=now,
+        split_bytes=settings().split_bytes or SPLIT_BYTES,
     )

@@ -19,6 +19,8 @@ STARS = {
     ("s3:PutObject", "<Data.Arn>/<prefix>/*"): "the keys below a prefix are made at run time",
     ("s3:AbortMultipartUpload", "<Data.Arn>/<prefix>/*"): "a stream that broke leaves nothing",
     ("s3:DeleteObjectVersion", "<Data.Arn>/<prefix>/*"): "what is in quarantine is nowhere else",
+    ("states:DescribeExecution", "execution:tidemill-<stage>-data:*"): "the executions of this machine's own Map",
+    ("states:StopExecution", "execution:tidemill-<stage>-data:*"): "the executions of this machine's own Map",
     ("lambda:PublishLayerVersion", "layer:tidemill-<stage>-*-model"): "the model layers of this stage's projects",
     ("lambda:GetLayerVersion", "layer:tidemill-<stage>-*:*"): "this stage's layers, by the number of a version",
     ("lambda:ListLayerVersions", "*"): "the action knows no resources",
@@ -75,7 +77,7 @@ def statements(template, of_kind) -> list[tuple[str, dict]]:
 
 def shortened(arn: str) -> str:
     arn = re.sub(r"<[^<>]*Data666C94C7Arn[^<>]*>/[a-z]+/", "<Data.Arn>/<prefix>/", arn)
-    return re.sub(r".*:(layer|function):tidemill-(local|dev|prod)-", r"\1:tidemill-<stage>-", arn)
+    return re.sub(r".*:(layer|function|execution):tidemill-(local|dev|prod)-", r"\1:tidemill-<stage>-", arn)
 
 
 def test_every_star_has_its_reason_and_every_reason_its_star(any_stage, of_kind) -> None:
@@ -129,7 +131,9 @@ def test_a_machine_may_call_exactly_what_it_names(word: str, dev, of_kind) -> No
                 allowed[action] |= {text(resource) for resource in listed(statement["Resource"])}
     ids = {arn: re.match(rf"<{word.capitalize()}(\w+?)Function", arn) for arn in allowed["lambda:InvokeFunction"]}
     assert {found[1] if found else arn for arn, found in ids.items()} == set(definition.functions)
-    assert len(allowed["states:StartExecution"]) == len(definition.machines)
+    itself = {arn for arn in allowed["states:StartExecution"] if arn.endswith(f":tidemill-dev-{word}")}
+    assert len(itself) == (word == "data")  # its Map is distributed
+    assert len(allowed["states:StartExecution"] - itself) == len(definition.machines)
 
 
 def test_a_role_of_events_or_schedules_starts_one_machine(dev, of_kind) -> None:

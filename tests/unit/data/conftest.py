@@ -12,7 +12,10 @@ from tidemill.adapters.memory import MemoryIndex, MemoryObjects
 from tidemill.data.accept_version import accept_version
 from tidemill.data.close_batch import close_batch
 from tidemill.data.compare_version import compare_version
+from tidemill.data.divisions import SPLIT_BYTES
+from tidemill.data.merge_parts import merge_parts
 from tidemill.data.quarantine_upload import quarantine_upload
+from tidemill.data.read_part import read_part
 from tidemill.data.record_failure import record_failure
 from tidemill.data.register_version import register_version
 from tidemill.data.validate_version import validate_version
@@ -111,7 +114,8 @@ class Shore:
     Killed = Killed
     BUCKET, AT = BUCKET, AT
 
-    def __init__(self, **changes: Any) -> None:
+    def __init__(self, *, split_bytes: int = SPLIT_BYTES, **changes: Any) -> None:
+        self.split_bytes = split_bytes
         self.project = projects.parse({**DOCUMENT, **changes})
         self.objects = MemoryObjects()
         self.index = MemoryIndex()
@@ -162,19 +166,28 @@ class Shore:
         version_id = str(len(self.objects.versions[key]))
         return {"key": key, "version_id": version_id, "sequencer": f"{self._uploads:016X}"}
 
-    def register(self, event: Event, *, watch: Callable[[], None] = lambda: None) -> Answer:
-        return register_version(
+    def register(
+        self, event: Event, *, watch: Callable[[], None] = lambda: None, take_up: Any = register_version
+    ) -> Answer:
+        return take_up(
             bucket=BUCKET,
             **event,
             load_project=self.load,
             objects=Watched(self.objects, watch),
             index=Watched(self.index, watch),
             clock=lambda: AT,
+            split_bytes=self.split_bytes,
         )
+
+    def merge(self, event: Event, *, watch: Callable[[], None] = lambda: None) -> Answer:
+        return self.register(event, watch=watch, take_up=merge_parts)
 
     def step(self, name: str, watch: Callable[[], None] = lambda: None, **request: Any) -> Answer:
         """One state of the machine, by its function's name."""
         objects, index = Watched(self.objects, watch), Watched(self.index, watch)
+        if name == "read_part":
+            assert request.pop("project") == self.project.name
+            return read_part(project=self.project, **request, objects=objects)
         if name == "validate_version":
             return validate_version(project=self.project, **request, objects=objects, index=index)
         if name == "accept_version":
@@ -190,6 +203,10 @@ class Shore:
     def walk(self, event: Event, *, watch: Callable[[], None] = lambda: None) -> Answer:
         """The whole way of statemachines/data.asl.json; the last answer, with the run that would start."""
         answer = self.register(event, watch=watch)
+        while answer["outcome"] in ("divided", "widened"):
+            for part in answer["parts"]:
+                self.step("read_part", watch, **part)
+            answer = self.merge(event, watch=watch)
         while answer["outcome"] == "waiting":
             place = {name: answer[name] for name in ("project", "folder", "batch_id", "upload_id", "looks")}
             answer = self.step("close_batch", watch, **place)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from tidemill import names
 from tidemill.adapters import wiring
+from tidemill.data.formats import delimited
 from tidemill.settings import settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -92,6 +93,22 @@ def test_an_upload_goes_through_to_its_comparison(s3: Any, shore: Any) -> None:
     assert json.loads(body)["parent"] == 0
     again = call("register_version", event)
     assert (again["outcome"], again["same_upload"]) == ("unchanged", True)
+
+
+def test_a_large_upload_goes_through_in_parts(s3: Any, shore: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(names.ENV_SPLIT_BYTES, "256")
+    settings.cache_clear()
+    original = delimited.pieces
+    monkeypatch.setattr(delimited, "pieces", lambda chunks, **how: original(chunks, **how | {"block_bytes": 128}))
+    event = uploaded(s3, shore.good())
+    divided = call("register_version", event)
+    assert (divided["outcome"], len(divided["parts"]) > 2) == ("divided", True)
+    for number, part in enumerate(divided["parts"], start=1):
+        assert call("read_part", part) == {"part": number}
+    registered = call("merge_parts", event)
+    assert registered["outcome"] == "registered"
+    assert call("validate_version", registered)["rows"] == 20
+    assert call("accept_version", registered)["dataset_version"] == 1
 
 
 def test_a_damaged_upload_goes_to_quarantine(s3: Any, shore: Any) -> None:

@@ -1,15 +1,20 @@
 """statemachines/data.asl.json, run by the embedded cloud's interpreter with the use cases behind its tasks."""
 
+import io
 import json
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ministack.services import stepfunctions as interpreter
+from pyarrow import csv
 
 from infra import definitions
 from tidemill import names
+from tidemill.data.formats import delimited
 from tidemill.errors import ConflictError
 
 ACCOUNT = "arn:aws:lambda:eu-central-1:000000000000:function:"
@@ -21,6 +26,7 @@ STATES = {
     "QuarantineUpload": "quarantine_upload",
     "RecordFailure": "record_failure",
     "CloseBatch": "close_batch",
+    "ReadPart": "read_part",
 }
 
 
@@ -73,6 +79,8 @@ class Machine:
     def _answer(self, state: str, payload: dict[str, Any]) -> dict[str, Any]:
         if state == "RegisterVersion":
             return self.shore.register(payload)
+        if state == "MergeParts":
+            return self.shore.merge(payload)
         known = {"validate_version", "accept_version", "compare_version"}
         name = STATES[state]
         if name in known:
@@ -136,6 +144,49 @@ def test_a_refused_upload_ends_in_quarantine_and_starts_nothing(
     ended = machine.run(machine.shore.upload("a.csv", body))
     assert (ended["status"], machine.called, machine.started) == ("SUCCEEDED", called, {})
     assert json.loads(ended["output"])["reason_key"].startswith("quarantine/tides/")
+
+
+def wide(shore: Any) -> bytes:
+    """A file whose parts take its column without a rule for different kinds."""
+    lines = [f"{line},{number if number < 15 else 'x'}" for number, line in enumerate(shore.lines())]
+    return shore.csv(lines, header="at,level,gates,wind,full,extra")
+
+
+def test_a_large_file_is_read_in_parts_until_they_agree_on_kinds(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = delimited.pieces
+    monkeypatch.setattr(delimited, "pieces", lambda chunks, **how: original(chunks, **how | {"block_bytes": 128}))
+    machine.shore.split_bytes = 256
+    ended = machine.run(machine.shore.upload("a.csv", wide(machine.shore)))
+    assert ended["status"] == "SUCCEEDED", ended
+    parts = machine.called.count("ReadPart") // 2
+    assert parts > 2
+    around = ["MergeParts", "ValidateVersion", "AcceptVersion", "CompareVersion"]
+    round_of = ["ReadPart"] * parts
+    assert machine.called == ["RegisterVersion", *round_of, "MergeParts", *round_of, *around]
+    assert list(machine.started) == ["tides-v00001"]
+
+
+def test_a_part_that_cannot_be_read_fails_the_execution(machine: Machine) -> None:
+    machine.shore.split_bytes = 64
+    event = machine.shore.upload("a.parquet", parquet(machine.shore))
+    machine.broken["ReadPart"] = lambda: PermissionError("not allowed to read it")
+    ended = machine.run(event)
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.ExceedToleratedFailureThreshold")
+    assert machine.called[-1] == "RecordFailure"
+    machine.broken.clear()
+    assert machine.run(event)["status"] == "SUCCEEDED"
+    assert list(machine.started) == ["tides-v00001"]
+
+
+def parquet(shore: Any) -> bytes:
+    """Valid rows in groups of four."""
+    table = csv.read_csv(pa.BufferReader(shore.good()))
+    table = table.set_column(0, "at", table.column("at").cast(pa.timestamp("us", tz="UTC")))
+    sink = io.BytesIO()
+    pq.write_table(table, sink, row_group_size=4)
+    return sink.getvalue()
 
 
 def test_what_brings_nothing_new_ends_there(machine: Machine) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.adapters.memory import MemoryObjects
-from tidemill.data import scan as scanning
+from tidemill.data import counted
 from tidemill.data.formats import delimited, open_file, streams
 from tidemill.data.formats.blocks import Block
 from tidemill.data.formats.kept_rows import kept_rows
@@ -150,11 +150,11 @@ def _cut(body: bytes, size: int) -> Iterator[bytes]:
 
 
 def test_evidence_is_bounded_and_all_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanning, "EVIDENCE_ROWS", 7)
+    monkeypatch.setattr(counted, "EVIDENCE_ROWS", 7)
     reading = read(HEADER + GOOD + "2026-01-01,99,2,west,3\n" * 20 + "1\n" * 5)
     assert (reading.bad, len(reading.evidence.rows)) == (25, 7)
-    monkeypatch.setattr(scanning, "EVIDENCE_ROWS", 1000)
-    monkeypatch.setattr(scanning, "EVIDENCE_BYTES", 100)
+    monkeypatch.setattr(counted, "EVIDENCE_ROWS", 1000)
+    monkeypatch.setattr(counted, "EVIDENCE_BYTES", 100)
     assert len(read(HEADER + GOOD + "2026-01-01,99,2,west,3\n" * 20).evidence.rows) == 5
 
 

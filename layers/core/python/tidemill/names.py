@@ -11,6 +11,7 @@ ENV_MACHINES = "TIDEMILL_MACHINES"  # JSON: stage word → state machine ARN
 ENV_LOOK_SECONDS = "TIDEMILL_LOOK_SECONDS"  # override of rollout.look_minutes, in seconds
 ENV_COOL_DOWN_SECONDS = "TIDEMILL_COOL_DOWN_SECONDS"  # override of retraining.cool_down_hours, in seconds
 ENV_ENDPOINT = "TIDEMILL_ENDPOINT"  # where the Python client finds the embedded cloud
+ENV_SPLIT_BYTES = "TIDEMILL_SPLIT_BYTES"  # override of the size from which on files are read in parts
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 
 # --- metrics ---------------------------------------------------------------------------------------------------
@@ -117,6 +118,12 @@ def tag(project: str, tag: str, number: int) -> str:
 def quarantine(project: str, upload_id: str) -> str:
     """Folder of one quarantined upload: the `reason.json` lies in it, and points to the bytes."""
     return f"{QUARANTINE}{project}/{upload_id}/"
+
+
+def parts(project: str, upload_id: str) -> str:
+    """Folder of what was read in the parts of a large upload: `split.json`, `kinds.json`, `0001.json`, …. Their
+    cells, names and rows are raw, so that they lie in quarantine, where they expire."""
+    return f"{quarantine(project, upload_id)}parts/"
 
 
 def run(project: str, run_id: str) -> str:

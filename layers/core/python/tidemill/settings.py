@@ -21,6 +21,7 @@ class Settings(BaseModel):
     machines: Mapping[str, str] = {}
     look_seconds: float | None = None
     cool_down_seconds: float | None = None
+    split_bytes: int | None = None
     rehearsal: bool = False
 
 
@@ -33,6 +34,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         machines=json.loads(environment.get(names.ENV_MACHINES) or "{}"),
         look_seconds=environment.get(names.ENV_LOOK_SECONDS) or None,
         cool_down_seconds=environment.get(names.ENV_COOL_DOWN_SECONDS) or None,
+        split_bytes=environment.get(names.ENV_SPLIT_BYTES) or None,
         rehearsal=environment.get(names.ENV_REHEARSAL) == "true",
     )
 

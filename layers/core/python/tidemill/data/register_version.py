@@ -5,7 +5,7 @@ was read in it and the upload's row. It gives no number: that is AcceptVersion's
 batch of that folder, which CloseBatch closes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -13,9 +13,10 @@ from urllib.parse import unquote
 from tidemill import names
 from tidemill.data import batches, candidates, moves, uploads
 from tidemill.data.batches import Batch
+from tidemill.data.divisions import SPLIT_BYTES, Divided, Dividing
 from tidemill.data.manifests import File
 from tidemill.data.quarantine_upload import take_bytes_away
-from tidemill.data.take_in import take_in
+from tidemill.data.take_in import Reader, take_in
 from tidemill.data.uploads import Place
 from tidemill.errors import ProjectUnknown, UploadGone, UploadRejected
 from tidemill.observability import count, logger
@@ -25,6 +26,7 @@ from tidemill.projects import Project
 ACTOR = "RegisterVersion"
 NO_PROJECT = "none"  # the metric's dimension; the name in the key may be anything
 Answer = dict[str, Any]
+ReadBy = Callable[[str, str, int], Reader]
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,25 @@ def register_version(
     objects: ObjectStore,
     index: Index,
     clock: Clock,
+    split_bytes: int = SPLIT_BYTES,
+    read_by: ReadBy = Dividing,
 ) -> Answer:
     """What became of the object version: see the data machine in docs/architecture.md for the outcomes.
 
-    Raises ConflictError when others kept winning the race for the upload's rows.
+    A file above `split_bytes` is read in parts first, if it can be divided. `read_by`: made of project, upload id
+    and `split_bytes`, it reads the upload. Raises ConflictError when others kept winning the race for the upload's
+    rows.
     """
     place = uploads.place_of(key)
     if place is None or (uploads.is_hidden(place.path) and not place.closes):
         return _ignore(key, place)
     ports = Ports(objects, index, clock)
-    arrived = {
-        "project": place.project,
-        "upload_id": uploads.upload_id(bucket=bucket, key=key, version_id=version_id),
-        "key": key,
-        "version_id": version_id,
-        "sequencer": sequencer,
-        "state": uploads.MARKER if place.closes else uploads.REGISTERED,
-    }
-    reading = _Reading(arrived, place, requester, ports)
+    identifier = uploads.upload_id(bucket=bucket, key=key, version_id=version_id)
+    state = uploads.MARKER if place.closes else uploads.REGISTERED
+    told = {"key": key, "version_id": version_id, "sequencer": sequencer, "state": state}
+    arrived = {"project": place.project, "upload_id": identifier, **told}
+    read = read_by(place.project, identifier, split_bytes)
+    reading = _Reading(arrived, place, requester, ports, read)
 
     def attempt() -> Answer:
         stored = index.get(names.pk(place.project), names.sk_upload(arrived["upload_id"]))
@@ -74,6 +77,8 @@ def register_version(
                 return _told_again(stored)
         try:
             return _register(reading, stored, _project(place.project, load_project))
+        except Divided as error:
+            return {**_ids(arrived), "outcome": error.outcome, "parts": _items(arrived, error.parts)}
         except UploadGone as error:
             logger.warning(str(error))
             return {**_ids(arrived), "outcome": "gone", "reason": str(error)}
@@ -88,20 +93,20 @@ def register_version(
 class _Reading:
     """The upload with what is in it, read once, however often the race for its rows is lost."""
 
-    def __init__(self, arrived: Row, place: Place, requester: str, ports: Ports) -> None:
-        self.arrived, self.place, self.ports = arrived, place, ports
+    def __init__(self, arrived: Row, place: Place, requester: str, ports: Ports, read: Reader) -> None:
+        self.arrived, self.place, self.ports, self._read = arrived, place, ports, read
         self._requester = requester
         self._upload: Row | None = None
 
     def upload(self, stored: Row | None, project: Project) -> Row:
-        """Raises UploadGone, UploadRejected."""
+        """Raises Divided, UploadGone, UploadRejected."""
         if self._upload is None:
-            self._upload = _arrival(self.arrived, self._requester, self.ports.objects)
+            upload = _arrival(self.arrived, self._requester, self.ports.objects)
             if not self.place.closes:
-                file = _kept(stored) or take_in(
-                    self._upload, self.place.path, project, self.ports.objects, at=self.ports.clock()
-                )
-                self._upload["file"] = file.model_dump(mode="json")
+                at, objects = self.ports.clock(), self.ports.objects
+                file = _kept(stored) or take_in(upload, self.place.path, project, objects, at=at, read=self._read)
+                upload["file"] = file.model_dump(mode="json")
+            self._upload = upload
         return self._upload
 
 
@@ -206,6 +211,11 @@ def _ignore(key: str, place: Place | None) -> Answer:
         logger.warning("object ignored", extra={"key": key, "reason": reason})
         count(names.METRIC_IGNORED, 1, project=NO_PROJECT)
     return {"project": None, "upload_id": None, "batch_id": None, "outcome": "ignored", "reason": reason}
+
+
+def _items(upload: Row, parts: Iterable[int]) -> list[Answer]:
+    """What each call of ReadPart is given."""
+    return [{"project": upload["project"], "upload_id": upload["upload_id"], "part": part} for part in parts]
 
 
 def _ids(upload: Row) -> Answer:

@@ -4,8 +4,8 @@ Called by RegisterVersion. Writes `reading.json` and `sketch.json` of the upload
 `objects/sha256/…` (see `contents`), and rows that break rules to `quarantine/…/rows.{parquet,html}`.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,10 +33,20 @@ FORM = 1
 _STRUCTURAL = ("missing_column", "personal_data")
 
 
-def take_in(upload: Row, path: str, project: Project, objects: ObjectStore, *, at: datetime) -> File:
-    """The content of the upload, as a file of a dataset version. `at`: now. Raises UploadRejected, UploadGone."""
+def take_in(
+    upload: Row,
+    path: str,
+    project: Project,
+    objects: ObjectStore,
+    *,
+    at: datetime,
+    read: "Reader | None" = None,
+) -> File:
+    """The content of the upload, as a file of a dataset version. `at`: now; `read`: how the upload is read, in one
+    pass unless told. Raises UploadRejected, UploadGone."""
     try:
-        return _take_in(upload, path, project, objects, at)
+        source = Source(upload["key"], upload["version_id"], upload.get("size", 0))
+        return _take_in(upload, path, project, objects, at, (read or in_one_pass)(source, project, objects))
     except RecordNotFound as error:
         told = (
             f"{upload['key']!r} (version {upload['version_id']}) was deleted before it was read; upload it again"
@@ -53,7 +63,7 @@ def reading_key(project: str, upload_id: str) -> str:
     return names.upload(project, upload_id) + "reading.json"
 
 
-class _Sketching:
+class Sketching:
     """Sketches the good rows."""
 
     def __init__(self) -> None:
@@ -71,7 +81,7 @@ class _Sketching:
 
 def sketch_again(upload_id: str, source: Source, project: Project, objects: ObjectStore) -> None:
     """Write the sketches of an upload anew, of what is left of it. Raises RecordNotFound, UploadRejected."""
-    _write_sketches(upload_id, _Read(source, project, objects), project, objects)
+    _write_sketches(upload_id, in_one_pass(source, project, objects), project, objects)
 
 
 def sketch_keys(project: str, upload_id: str) -> tuple[str, str]:
@@ -79,41 +89,53 @@ def sketch_keys(project: str, upload_id: str) -> tuple[str, str]:
     return profiles.upload_key(project, upload_id), keys.key_of(project, upload_id)
 
 
-def _write_sketches(upload_id: str, read: "_Read", project: Project, objects: ObjectStore) -> None:
-    sketch = canonical.dumps(read.sketching.sketch.to_json())
+def _write_sketches(upload_id: str, read: "Read", project: Project, objects: ObjectStore) -> None:
+    sketch = canonical.dumps(read.sketch.to_json())
     objects.put(profiles.upload_key(project.name, upload_id), sketch, content_type="application/json")
     if project.key:
         keys.write(objects, project.name, upload_id, read.keys)
 
 
-class _Read:
-    """An object with all that a pass over it shows."""
+@dataclass(frozen=True)
+class Read:
+    """An object with all that was read in it."""
 
-    def __init__(self, source: Source, project: Project, objects: ObjectStore) -> None:
-        self.source = source
-        self.sketching, self.leakage, self.personal = _Sketching(), Leakage(project), PersonalData(project)
-        self.keys = Keys(project)
-        self.reading = scan(
-            objects,
-            source.key,
-            version_id=source.version_id,
-            size=source.size,
-            rules=rules_of(project),
-            known={},
-            time=project.time,
-            observers=[self.sketching, self.leakage, self.personal, self.keys],
-        )
+    source: Source
+    reading: Reading
+    sketch: DatasetSketch
+    leakage: Leakage
+    personal: PersonalData
+    keys: Keys
 
 
-def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore, at: datetime) -> File:
-    source = Source(upload["key"], upload["version_id"], upload.get("size", 0))
-    read = _Read(source, project, objects)
+Reader = Callable[[Source, Project, ObjectStore], Read]
+"""How an upload is read."""
+
+
+def in_one_pass(source: Source, project: Project, objects: ObjectStore) -> Read:
+    """Read the object from its first byte to its last. Raises RecordNotFound, UploadRejected."""
+    sketching, leakage, personal = Sketching(), Leakage(project), PersonalData(project)
+    named = Keys(project)
+    reading = scan(
+        objects,
+        source.key,
+        version_id=source.version_id,
+        size=source.size,
+        rules=rules_of(project),
+        known={},
+        time=project.time,
+        observers=[sketching, leakage, personal, named],
+    )
+    return Read(source, reading, sketching.sketch, leakage, personal, named)
+
+
+def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore, at: datetime, read: Read) -> File:
     found = read.personal.faults()
     mask = bool(found) and project.quality.personal_data == "mask"
     _hold(upload, path, read, [] if mask else found, project, objects)
     kept = contents.store
-    content = _masked(read, project, objects, at) if mask else kept(source, read.reading, objects, at=at)
-    after = _Read(content.source, project, objects) if mask else read
+    content = _masked(read, project, objects, at) if mask else kept(read.source, read.reading, objects, at=at)
+    after = in_one_pass(content.source, project, objects) if mask else read
     _write_sketches(upload["upload_id"], after, project, objects)
     return File(
         path=path,
@@ -128,16 +150,16 @@ def _take_in(upload: Row, path: str, project: Project, objects: ObjectStore, at:
     )
 
 
-def _masked(read: _Read, project: Project, objects: ObjectStore, at: datetime) -> Content:
+def _masked(read: Read, project: Project, objects: ObjectStore, at: datetime) -> Content:
     """The masked rows at their address; without those that follow the rules no more, now that a value of theirs is
     missing."""
     content = contents.store_masked(read.source, read.reading, read.personal.scanner, objects, at=at)
-    again = _Read(content.source, project, objects).reading
+    again = in_one_pass(content.source, project, objects).reading
     return contents.store(content.source, again, objects, at=at) if again.bad else content
 
 
 def _hold(
-    upload: Row, path: str, read: _Read, personal: list[Fault], project: Project, objects: ObjectStore
+    upload: Row, path: str, read: Read, personal: list[Fault], project: Project, objects: ObjectStore
 ) -> None:
     """Write what was read and what is wrong with it. Raises UploadRejected if it is too much."""
     reading = read.reading
@@ -172,7 +194,7 @@ def _require_good(reading: Reading, found: list[Fault], project: Project, report
     raise UploadRejected(found[0].code, reason, report)
 
 
-def _document(read: _Read, found: list[Fault], project: Project) -> dict[str, Any]:
+def _document(read: Read, found: list[Fault], project: Project) -> dict[str, Any]:
     reading = read.reading
     return {
         "form": FORM,

@@ -44,10 +44,15 @@ def has_leading_zeros(text: pa.StringArray) -> bool:
     return bool(pc.any(pc.match_substring_regex(text, LEADING_ZERO)).as_py())
 
 
+def are_dashed(text: pa.StringArray) -> bool:
+    """Whether all cells that are there begin with a year and a dash."""
+    return bool(pc.all(pc.match_substring_regex(text, _DASHED), min_count=0).as_py())
+
+
 def _fits(text: pa.StringArray, kind: Kind) -> bool:
     if kind.numeric and has_leading_zeros(text):
         return False
-    if kind is Kind.TIMESTAMP and not pc.all(pc.match_substring_regex(text, _DASHED)).as_py():
+    if kind is Kind.TIMESTAMP and not are_dashed(text):
         return False
     return cells.typed(text, kind)[1] is None
 

@@ -173,7 +173,7 @@ def _fits(values: list[Any], kind: Kind) -> bool:
     if kind is Kind.CATEGORY or not types:
         return True
     if kind is Kind.TIMESTAMP:
-        return types <= _TEXTS and typed(pa.array(values, pa.string()), kind)[1] is None
+        return types <= _TEXTS and _guess(values) is kind
     return types <= _NUMBERS and (kind is Kind.NUMBER or all(map(_whole, values)))
 
 

@@ -71,17 +71,20 @@ def parse(text: bytes, spans: Spans, delimiter: str, layout: Layout) -> Parsed:
 
 
 def sliced(block: Block, most: int) -> Iterator[Block]:
-    """The block in parts of at most so many rows, nothing copied; the first one has all of its faults."""
+    """The block in parts of at most so many rows, nothing copied, each with the faults among its rows."""
     if block.batch.num_rows <= most:
         yield block
         return
-    for start in range(0, block.batch.num_rows, most):
+    rows = block.batch.num_rows
+    for start in range(0, rows, most):
+        first = int(block.lines[start]) if start else None
+        last = int(block.lines[start + most]) if start + most < rows else None
         yield Block(
             block.batch.slice(start, most),
             block.kinds,
             block.lines[start : start + most],
             partial(_further, block.raw, start),
-            () if start else block.faults,
+            block.faults.between(first, last) if isinstance(block.faults, UnevenRows) else block.faults,
             {name: mask.slice(start, most) for name, mask in block.unreadable.items()},
             {name: text.slice(start, most) for name, text in block.text.items()},
         )
@@ -92,4 +95,7 @@ def _further(raw: Callable[[int], bytes], start: int, row: int) -> bytes:
 
 
 def _named(column: pa.StringArray, kind: Kind) -> bool:
+    """Whether text that can be read as the kind would not be taken for it where no rule says so."""
+    if kind is Kind.TIMESTAMP:
+        return not guesses.are_dashed(column)
     return kind.numeric and guesses.has_leading_zeros(column)

@@ -6,7 +6,8 @@ at nothing in between. Text that is compressed or not UTF-8 has one part: its by
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -41,6 +42,31 @@ class Split:
     form: Format
     header: tuple[str, ...] | None
     parts: tuple[Part, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The split as a JSON object."""
+        return {
+            "sha256": self.sha256,
+            "format": self.form.as_json(),
+            "header": None if self.header is None else list(self.header),
+            "parts": [list(astuple(part)) for part in self.parts],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Split":
+        """The split that `as_json` gave."""
+        header = None if value["header"] is None else tuple(value["header"])
+        parts = tuple(Part(*part) for part in value["parts"])
+        return cls(value["sha256"], Format.from_json(value["format"]), header, parts)
+
+
+def is_divisible(objects: ObjectStore, key: str, *, version_id: str | None, size: int) -> bool:
+    """Whether the file may have parts, as far as its beginning tells. Raises RecordNotFound, UploadRejected."""
+    head = b""
+    for chunk in objects.chunks(key, version_id=version_id, end=min(SAMPLE, size)):
+        head += chunk
+    form = detect(head, size)
+    return form.kind == "parquet" or _divisible(head, form)
 
 
 def split(objects: ObjectStore, key: str, *, version_id: str | None, size: int, part_bytes: int = PART) -> Split:

@@ -38,6 +38,16 @@ class UnevenRows(Sequence[RowFault]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    def between(self, first: int | None, last: int | None) -> "UnevenRows":
+        """Those that begin on a line from `first` up to, not including, `last`; None sets no bound."""
+        rows = np.asarray(self._rows, np.int64)
+        lines = self._spans.lines[rows]
+        start = 0 if first is None else int(np.searchsorted(lines, first))
+        end = len(rows) if last is None else int(np.searchsorted(lines, last))
+        return UnevenRows(
+            self._text, self._spans, rows[start:end].tolist(), self._counts[start:end], self._expected
+        )
+
     @overload
     def __getitem__(self, place: int) -> RowFault: ...
 

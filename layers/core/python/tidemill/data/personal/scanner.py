@@ -11,8 +11,8 @@ Parts of a file can be scanned apart: `merge` gives the same as one scan over al
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import astuple, dataclass, field
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from tidemill.data.personal import nested, texts, vocabulary
 from tidemill.data.personal.chance import FREQUENT, Sample
 from tidemill.data.personal.engine import Entries, Seen, examine
 from tidemill.data.personal.findings import EVERY, Finding, Severity, Where
+from tidemill.data.sketches.packed import gaps, pack, unpack, whole
 
 KEPT = 20  # findings kept of a column and kind; all are counted
 _LENIENT = {"card", "iban"}  # told in running text unless frequent there
@@ -97,13 +98,45 @@ class Scanner:
         """What counts as personal data, given all that was scanned so far."""
         return frozenset(key for key, tally in self._tallies.items() if tally.count and self._judged(key, tally))
 
-    def merge(self, other: "Scanner") -> None:
-        """Take in what another scanner has seen of the same file."""
+    def merge(self, other: "Scanner", *, first_row: int = 0) -> None:
+        """Take in what another scanner has seen of the same file; its rows count from `first_row` of ours."""
         self._names |= other._names
         for key, tally in other._tallies.items():
             mine = self._tallies.setdefault(key, Tally())
-            mine.add(tally.count, tally.places, self.kept)
+            mine.add(tally.count, [(row + first_row, inner) for row, inner in tally.places], self.kept)
             mine.sample.add(tally.sample.hashes, tally.sample.grades)
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"names": [[kind, detail, column, path, row, severity], …], "tallies": [{"key": [column, path, kind,
+        detail, where], "count": …, "places": [[row, inner], …], "hashes": …, "grades": …}, …]}`: findings in
+        names, and what is counted apart; hashes packed (`sketches.packed`) as the first and the differences.
+        Columns and paths are as they are, not masked. Without `exceptions` and `kept`, which who reads it back
+        gives."""
+        tallies = [
+            {
+                "key": list(key),
+                "count": tally.count,
+                "places": [list(place) for place in tally.places],
+                "hashes": pack(gaps(tally.sample.hashes.astype(np.uint64))),
+                "grades": pack(tally.sample.grades),
+            }
+            for key, tally in sorted(self._tallies.items(), key=lambda item: item[0])
+        ]
+        return {"names": [list(astuple(finding)) for finding in self._names], "tallies": tallies}
+
+    @classmethod
+    def from_json(
+        cls, form: Mapping[str, Any], exceptions: Mapping[str, Collection[str]] | None = None, *, kept: int = KEPT
+    ) -> Self:
+        """The scanner that `to_json` wrote, made with these exceptions."""
+        scanner = cls(exceptions, kept=kept)
+        scanner._names = {Finding(*finding): None for finding in form["names"]}
+        for told in form["tallies"]:
+            hashes, grades = whole(unpack(told["hashes"])), unpack(told["grades"])
+            sample = Sample(hashes.astype(np.uint32), grades.astype(np.uint8))
+            places = [(row, inner) for row, inner in told["places"]]
+            scanner._tallies[Key(*told["key"])] = Tally(told["count"], places, sample)
+        return scanner
 
     def excepted(self, column: str, kind: str) -> bool:
         allowed = self.exceptions.get(column, frozenset())

@@ -74,12 +74,11 @@ def summary(faults: Iterable[Fault]) -> str:
 class _Seen:
     reason: str
     count: int = 0
-    lines: list[int] = field(default_factory=list)
-    examples: list[str] = field(default_factory=list)
+    first: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Tally:
-    """Counts the faults of rows, and keeps the first places and examples of each kind."""
+    """Counts the faults of rows, and keeps the first PLACES of each kind: line and value."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str | None], _Seen] = {}
@@ -88,28 +87,49 @@ class Tally:
         """`count` rows of a block break a rule; `first` are the first of them."""
         seen = self._seen.setdefault((code, column), _Seen(reason))
         seen.count += count
-        for fault in first:
-            if len(seen.lines) < PLACES:
-                seen.lines.append(fault.line)
-            if len(seen.examples) < PLACES and fault.value not in seen.examples and column is not None:
-                seen.examples.append(fault.value)
+        if len(seen.first) < PLACES:
+            seen.first = [*seen.first, *((fault.line, fault.value) for fault in first)][:PLACES]
+
+    def merge(self, later: "Tally") -> None:
+        """Take in what was counted in what follows in the file."""
+        for (code, column), other in later._seen.items():
+            seen = self._seen.setdefault((code, column), _Seen(other.reason))
+            seen.count += other.count
+            seen.first = [*seen.first, *other.first][:PLACES]
+
+    def to_json(self) -> list[Any]:
+        """`[[code, column, reason, count, [[line, value], …]], …]`."""
+        return [
+            [code, column, seen.reason, seen.count, [list(place) for place in seen.first]]
+            for (code, column), seen in self._seen.items()
+        ]
+
+    @classmethod
+    def from_json(cls, form: Iterable[Any]) -> "Tally":
+        """The tally that `to_json` wrote."""
+        tally = cls()
+        for code, column, reason, count, first in form:
+            tally._seen[code, column] = _Seen(reason, count, [(line, value) for line, value in first])
+        return tally
 
     def faults(self, rows: int) -> list[Fault]:
         """What was counted over `rows` rows, the gravest first."""
         made = [self._fault(code, column, seen, rows) for (code, column), seen in self._seen.items()]
-        return sorted(made, key=sort_key)
+        return sorted(made, key=lambda fault: (*sort_key(fault), fault.column or "", fault.code))
 
     @staticmethod
     def _fault(code: str, column: str | None, seen: _Seen, rows: int) -> Fault:
+        lines = tuple(line for line, _ in seen.first)
         if column is None:
             what = _WHAT.get(code, seen.reason)
-            where = ", ".join(map(str, seen.lines))
+            where = ", ".join(map(str, lines))
             message = f"{seen.count} of {rows} rows {what} (lines {where}; the first: {seen.reason})"
-        else:
-            share = f"{seen.count} of {rows} values {'is' if seen.count == 1 else 'are'}"
-            shown = ", ".join(map(repr, seen.examples[:2]))
-            message = f"column {column!r}: {share} {seen.reason} (for example {shown})"
-        return Fault(code, column, message, seen.count, tuple(seen.lines), tuple(seen.examples))
+            return Fault(code, column, message, seen.count, lines)
+        examples = tuple(dict.fromkeys(value for _, value in seen.first))
+        share = f"{seen.count} of {rows} values {'is' if seen.count == 1 else 'are'}"
+        shown = ", ".join(map(repr, examples[:2]))
+        message = f"column {column!r}: {share} {seen.reason} (for example {shown})"
+        return Fault(code, column, message, seen.count, lines, examples)
 
 
 def as_json(fault: Fault) -> dict[str, Any]:

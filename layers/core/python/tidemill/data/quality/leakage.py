@@ -41,12 +41,17 @@ class Leakage:
     def restart(self) -> None:
         self._begin()
 
+    @property
+    def full(self) -> bool:
+        """Whether no further rows are looked at."""
+        return self._rows >= ROWS
+
     def every(self, block: Block) -> None:
         """Rows that break rules teach nothing."""
 
     def good(self, rows: pa.RecordBatch, kinds: Mapping[str, Kind]) -> None:  # noqa: ARG002  (the rules have them)
         """Take the first rows in."""
-        if self._rows >= ROWS or self._project.target not in rows.schema.names:
+        if self.full or self._project.target not in rows.schema.names:
             return
         first = rows.slice(0, ROWS - self._rows)
         self._rows += first.num_rows

@@ -6,6 +6,7 @@ never repeats a value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,6 +50,22 @@ class PersonalData:
 
     def good(self, rows: pa.RecordBatch, kinds: Mapping[str, Kind]) -> None:
         """All rows were looked at before."""
+
+    def merge(self, later: "PersonalData") -> None:
+        """Take in what was found in what follows in the file."""
+        self.scanner.merge(later.scanner, first_row=self._rows)
+        self._rows += later._rows
+
+    def to_json(self) -> dict[str, Any]:
+        """`rows` that were looked at, and the `scanner`."""
+        return {"rows": self._rows, "scanner": self.scanner.to_json()}
+
+    @classmethod
+    def from_json(cls, form: Mapping[str, Any], project: Project) -> "PersonalData":
+        """What `to_json` wrote of a file of that project."""
+        found = cls(project)
+        found.scanner, found._rows = Scanner.from_json(form["scanner"], found._exceptions), form["rows"]
+        return found
 
     def faults(self) -> list[Fault]:
         """What is certainly personal data, a fault for each column and kind."""

@@ -134,7 +134,7 @@ def _mask(mask: pa.BooleanArray | None, rows: int) -> Mask | None:
 
 def _value(block: Block, column: str, row: int) -> str:
     """The offending cell as a person would write it."""
-    if column in block.text:
+    if column in block.unreadable and block.unreadable[column][row].as_py():
         return block.text[column][row].as_py() or ""
     value = block.batch.column(column)[row].as_py()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
