@@ -28,12 +28,12 @@ ACTIONS = {
     "checkout": "checkout of v1",
 }
 FLOOR_OF = {
-    "v1": "read + SHA-256 + copy",
-    "v1 pushed": "read + SHA-256 + copy",
+    "v1": "SHA-256 pass + cp -r",
+    "v1 pushed": "SHA-256 pass + cp -r",
     "no-op": "stat walk",
-    "v2": "stat walk + the same for what changed",
-    "v2 pushed": "stat walk + the same for what changed",
-    "checkout": "read + SHA-256 + copy",
+    "v2": "stat walk + both of what changed",
+    "v2 pushed": "stat walk + both of what changed",
+    "checkout": "SHA-256 pass + cp -r",
 }
 
 

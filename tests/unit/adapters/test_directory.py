@@ -1,13 +1,14 @@
 """Objects in a directory: odd keys, races, kills, and files that the user goes on editing."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -193,21 +194,53 @@ def test_a_file_that_is_being_written_to_is_not_taken(
         rounds.append(1)
         return copy(source, target)
 
-    monkeypatch.setattr(file_copy, "clone", lambda source, target: False)
     monkeypatch.setattr(file_copy, "copy_hashed", meanwhile)
     with pytest.raises(UploadRejected, match="growing"):
         objects.take(growing, key=names.content)
     assert len(rounds) == 3
 
 
-def test_without_the_kernels_help_a_copy_is_the_same(
-    objects: DirectoryObjects, monkeypatch: pytest.MonkeyPatch
+def nothing(*arguments: int) -> int:
+    return 0
+
+
+def refused(*arguments: int) -> int:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+def a_little(source: int, target: int, count: int, start: int, to: int) -> int:
+    return os.pwrite(target, os.pread(source, 1_000_003, start), to)
+
+
+@pytest.mark.parametrize("kernel", [None, nothing, refused, a_little])
+@pytest.mark.parametrize("size", [0, 1, (8 << 20), (17 << 20) + 5])
+def test_a_copy_is_the_same_whatever_the_kernel_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: Callable[..., int] | None, size: int
 ) -> None:
-    body = os.urandom((3 << 20) + 5)
-    objects.put("source", body)
-    monkeypatch.delattr(os, "copy_file_range", raising=False)
-    assert objects.copy_new("source", "copy") is True
-    assert objects.get("copy") == body
+    if kernel:
+        monkeypatch.setattr(os, "copy_file_range", kernel, raising=False)
+    else:
+        monkeypatch.delattr(os, "copy_file_range", raising=False)
+    body = os.urandom(size)
+    (tmp_path / "source").write_bytes(body)
+    with (tmp_path / "source").open("rb") as source:
+        with (tmp_path / "copy").open("w+b") as copy:
+            file_copy.copy(source.fileno(), copy.fileno())
+        with (tmp_path / "hashed").open("w+b") as copy:
+            digest = file_copy.copy_hashed(source.fileno(), copy.fileno())
+    assert digest == hashlib.sha256(body).hexdigest()
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "hashed").read_bytes() == body
+
+
+def test_a_clone_is_hashed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cloned(source: int, target: int) -> bool:
+        return os.pwrite(target, os.pread(source, 99, 0), 0) == 5
+
+    monkeypatch.setattr(file_copy, "clone", cloned)
+    (tmp_path / "source").write_bytes(b"cloned"[:5])
+    with (tmp_path / "source").open("rb") as source, (tmp_path / "copy").open("w+b") as copy:
+        assert file_copy.copy_hashed(source.fileno(), copy.fileno()) == hashlib.sha256(b"clone").hexdigest()
+    assert (tmp_path / "copy").read_bytes() == b"clone"
 
 
 def test_without_nameless_files_nothing_is_left_either(

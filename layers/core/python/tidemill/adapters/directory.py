@@ -122,10 +122,7 @@ class DirectoryObjects:
             self.put_new(key(sha256), body)
             return sha256
         with self._draft() as draft:
-            if file_copy.clone(file, draft.file):
-                sha256 = file_copy.sha256(draft.file)
-            else:
-                sha256 = file_copy.copy_hashed(file, draft.file)
+            sha256 = file_copy.copy_hashed(file, draft.file)
             draft.publish_new(self._path(key(sha256)))
         return sha256
 
@@ -140,8 +137,6 @@ class DirectoryObjects:
                 body = file_copy.read_all(file, stat.size)
                 found = hashlib.sha256(body).hexdigest()
                 draft.write(body)
-            elif file_copy.clone(file, draft.file):
-                found = file_copy.sha256(draft.file)
             else:
                 found = file_copy.copy_hashed(file, draft.file)
             if found != sha256:

@@ -6,14 +6,13 @@ Nothing here makes a hard link: whoever edits one of the two files shall not cha
 import errno
 import fcntl
 import hashlib
-import itertools
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
 FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
-BLOCK = 512 << 10
-"""Bytes at a time: as much as stays in a processor's own cache between reading, hashing and writing (blocks of
-1 MiB took 1.4 times the processor time)."""
+BLOCK, SLICE = 512 << 10, 8 << 20
+"""Bytes hashed at a time: as much as stays in a processor's own cache (blocks of 1 MiB took 1.4 times as long);
+bytes copied at a time."""
 
 _NOT_HERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM, errno.EBADF}
 
@@ -32,49 +31,62 @@ def clone(source: int, target: int) -> bool:
 
 def copy(source: int, target: int) -> None:
     """Copy all of `source` into the empty file `target`: cloned, else within the kernel, else through memory."""
-    if clone(source, target):
-        return
-    copied, limit = 0, 1 << 30
-    while hasattr(os, "copy_file_range"):
-        try:
-            count = os.copy_file_range(source, target, limit, copied, copied)
-        except OSError as error:
-            if error.errno in _NOT_HERE:
-                break
-            raise
-        if count == 0:
-            # Some file systems have nothing to copy although they have bytes to read (proc, FUSE).
-            break
-        copied += count
-    while block := os.pread(source, BLOCK, copied):
-        write_all(target, block)
-        copied += len(block)
+    copied = 0
+    if not clone(source, target):
+        while count := _copy_slice(source, target, copied):
+            copied += count
 
 
 def copy_hashed(source: int, target: int) -> str:
-    """Copy what is left of `source` to `target` and give its SHA-256, reading it once. One block is hashed while
-    the one before it is written and the next one read (hashlib and os let go of the interpreter lock)."""
+    """Copy all of `source` into the empty file `target` and give the SHA-256 of what was written. `source` is read
+    once: while a slice is copied, the one before it is hashed where it is now, in the page cache of the copy.
+
+    (Hashing what was read and writing it out instead took 0.9 to 2.6 s of processor time a GB on a virtual machine
+    that gives free memory back to its host, this 0.9 to 1.2 s; both 0.9 s where memory was at hand.)"""
+    if clone(source, target):
+        return sha256(target)
     digest = hashlib.sha256()
-    blocks = memoryview(bytearray(BLOCK)), memoryview(bytearray(BLOCK))
     hashed: Future[None] | None = None
+    copied = 0
     with ThreadPoolExecutor(1) as pool:
-        for block in itertools.cycle(blocks):
-            count = os.readv(source, [block])
+        while count := _copy_slice(source, target, copied):
             if hashed:
                 hashed.result()
-            if not count:
-                return digest.hexdigest()
-            hashed = pool.submit(digest.update, block[:count])
-            write_all(target, block[:count])
-    raise AssertionError("unreachable")
+            hashed = pool.submit(_hash, digest, target, copied, copied + count)
+            copied += count
+    if hashed:
+        hashed.result()
+    return digest.hexdigest()
+
+
+def _copy_slice(source: int, target: int, start: int) -> int:
+    """Copy at most SLICE bytes from `start` on; give how many, 0 at the end."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            if count := os.copy_file_range(source, target, SLICE, start, start):
+                return count
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
+    # Not here; or nothing to copy, which some file systems say although there are bytes to read (proc, FUSE).
+    body = os.pread(source, SLICE, start)
+    written = 0
+    while written < len(body):
+        written += os.pwrite(target, body[written:], start + written)
+    return written
+
+
+def _hash(digest: "hashlib._Hash", file: int, start: int, end: int) -> None:
+    block = memoryview(bytearray(BLOCK))
+    while start < end and (count := os.preadv(file, [block[: end - start]], start)):
+        digest.update(block[:count])
+        start += count
 
 
 def sha256(file: int) -> str:
-    """SHA-256 of what is left of an open file."""
+    """SHA-256 of an open file."""
     digest = hashlib.sha256()
-    block = memoryview(bytearray(BLOCK))
-    while count := os.readv(file, [block]):
-        digest.update(block[:count])
+    _hash(digest, file, 0, os.fstat(file).st_size)
     return digest.hexdigest()
 
 
