@@ -46,13 +46,8 @@ def timed(do: Callable[[], object]) -> Time:
 
 def _touch_memory() -> None:
     """Use and free memory. A virtual machine may give free memory back to its host, from where it returns slowly:
-<<<<<<< HEAD
-    on the machine where this was written, writing 1 GB took 0.4 s of processor time into memory that was just
-    freed, and 2.2 s into other memory, whoever wrote it."""
-=======
     on the machine where this was written, writing 1 GB took 0.2 to 0.4 s of processor time into memory that was
     just freed, and up to 2.2 s into other memory, whoever wrote it."""
->>>>>>> directory
     with mmap.mmap(-1, TOUCHED) as memory:
         for place in range(0, TOUCHED, mmap.PAGESIZE):
             memory[place] = 1
