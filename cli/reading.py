@@ -37,9 +37,15 @@ def version(index: Index, objects: ObjectStore, project: str, number: int) -> Fa
 
 
 def upload(index: Index, objects: ObjectStore, project: str, upload_id: str) -> Facts:
-    """One upload; if it was quarantined, with the reason's document. Raises NotFound."""
+    """One upload: its row, what was read in it and what the gate says of its batch, as far as they exist; if it
+    was quarantined, with the reason's document. Raises NotFound."""
     row = one(index, project, names.sk_upload(upload_id), f"upload {upload_id}", "`tidemill data log`")
-    return {**row, "quarantine": document(objects, names.quarantine(project, upload_id) + "reason.json")}
+    return {
+        **row,
+        "reading": document(objects, names.upload(project, upload_id) + "reading.json"),
+        "validation": document(objects, names.validation(project, row.get("batch_id", upload_id))),
+        "quarantine": document(objects, names.quarantine(project, upload_id) + "reason.json"),
+    }
 
 
 def runs(index: Index, project: str, *, limit: int | None = None) -> list[Facts]:

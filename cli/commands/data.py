@@ -1,5 +1,6 @@
 """`tidemill data`: upload files, see what became of them, name versions and take them home."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,13 +106,26 @@ def _version(facts: dict[str, Any]) -> Group:
         (show.plain(file["path"]), f"{file['size']:,} bytes, sha256 {file['sha256'][:12]}")
         for file in facts["manifest"]["files"]
     ]
-    return Group(show.facts(f"Dataset version {facts['version']}", pairs), "", show.facts("Files", files))
+    told = [fault for file in (facts["validation"] or {}).get("files", ()) for fault in file["faults"]]
+    told += (facts["validation"] or {}).get("warnings", ())
+    parts: list[Any] = [show.facts(f"Dataset version {facts['version']}", pairs), "", show.facts("Files", files)]
+    return Group(*parts, *_findings("What the gate found", told))
 
 
 def _upload(facts: dict[str, Any]) -> Any:
     known = {heading: value(facts) for heading, value in history.UPLOADS} | {"upload": facts["upload_id"]}
     pairs = [*known.items(), ("reason", facts.get("reason")), ("error", facts.get("error"))]
-    return show.facts(f"Upload {facts['upload_id']}", pairs)
+    reading, validation = facts["reading"] or {}, facts["validation"] or {}
+    if reading:
+        pairs.append(("rows", f"{reading['rows']:,} good, {reading['bad_rows']:,} left out"))
+    told = [*reading.get("faults", ()), *validation.get("faults", ()), *validation.get("warnings", ())]
+    return Group(show.facts(f"Upload {facts['upload_id']}", pairs), *_findings("What the gate found", told))
+
+
+def _findings(title: str, faults: Iterable[dict[str, Any]]) -> list[Any]:
+    """Each thing that was found, with its code; nothing where nothing was."""
+    found = [(fault["code"], show.plain(fault["message"])) for fault in faults]
+    return ["", show.facts(title, found)] if found else []
 
 
 def _author(facts: dict[str, Any]) -> str | None:

@@ -256,3 +256,16 @@ def test_local_stage_without_a_cloud(run: Run, tmp_path: Path, monkeypatch: pyte
     assert "tidemill up" in done.stderr
     quiet = run("status", "--stage", "local", "--json")
     assert (quiet.exit_code, json.loads(quiet.stdout)["running"]) == (0, False)
+
+
+def test_an_upload_shows_what_the_gate_found(run: Run, put: Put, write_json: Any) -> None:
+    upload = "0f" * 10
+    put(names.sk_upload(upload), upload_id=upload, key="incoming/flights/a.csv", state="accepted", at=AT)
+    fault = {"code": "above_maximum", "column": "rain", "message": "column 'rain': 2 of 9 values are above 20"}
+    write_json(names.upload("flights", upload) + "reading.json", {"rows": 7, "bad_rows": 2, "faults": [fault]})
+    warning = {"code": "target_leak", "column": "x", "message": "feature 'x' determines the target in 7 rows"}
+    write_json(names.validation("flights", upload), {"faults": [], "warnings": [warning]})
+    shown = run("data", "show", "flights", upload)
+    assert shown.exit_code == 0, shown.stderr
+    for words in ("7 good, 2 left out", "above_maximum", "2 of 9 values are above 20", "target_leak"):
+        assert words in shown.stdout
