@@ -9,11 +9,13 @@ from cli.story.observe import PROJECT
 from cli.story.replay import replay
 from cli.story.scene import Scene
 from tidemill import names
+from tidemill.monitoring.captured import Captured
 
 SPRING_MONTH = 5
 STORM_MONTH = 7
 STORM_FEATURES = {"departure_delay", "airport_delay"}
 ROWS_PER_REQUEST = 100
+ROUNDS = 3
 CHECK_SECONDS = 180  # the schedule's minute, the check itself, the alarm's minute
 HELD = "monitoring.retraining_held"
 
@@ -81,26 +83,53 @@ def retraining(scene: Scene) -> str:
 
 def _spring_windows(scene: Scene) -> list[dict[str, Any]]:
     """The windows, once they hold all predictions given so far. A window needs `drift.min_rows`, so as many more
-    are asked for: with them, whatever is left over closes too."""
+    are asked for: with them, whatever is left over closes too. A check may come (by schedule, too) while captures
+    are on their way, and leave the last of them over: then once more."""
+    given = sum(int(scene.facts[part]["rows"]) for part in ("experiment", "spoiled"))
+    seen: dict[str, int] = {}
+    for round_ in range(ROUNDS):
+        given += _ask_calmly(scene, seed=scene.seed + round_)
+        scene.say(f"checking the {given:,} predictions given until now")
+        _await_captured(scene, given, seen)
+        while (
+            checking.check_now(scene.deployment, PROJECT, scene.pace(CHECK_SECONDS)).get("outcome") != "too_small"
+        ):
+            scene.say("a window is closed; looking for another")
+        windows = _all_checked(scene)
+        if sum(row["rows"] for row in windows) >= given:
+            return windows
+    look = f"`tidemill monitor report {PROJECT}`"
+    scene.check(False, f"windows of {given:,} predictions", windows, look)
+    return windows
+
+
+def _ask_calmly(scene: Scene, *, seed: int) -> int:
+    """Ask for as many predictions of spring as a window needs; how many they were."""
     project = scene.project(PROJECT)
-    calm = flights.months(SPRING_MONTH).sample(n=project.drift.min_rows, random_state=scene.seed)
-    sent = replay(
-        scene.deployment.api, project, calm, per_request=ROWS_PER_REQUEST, seed=scene.seed, with_outcomes=False
-    )
-    given = sum(int(scene.facts[part]["rows"]) for part in ("experiment", "spoiled")) + sent.rows
-    scene.say(f"checking the {given:,} predictions given until now")
+    calm = flights.months(SPRING_MONTH).sample(n=project.drift.min_rows, random_state=seed)
+    api = scene.deployment.api
+    sent = replay(api, project, calm, per_request=ROWS_PER_REQUEST, seed=seed, with_outcomes=False)
+    return sent.rows
 
-    def checked() -> list[dict[str, Any]]:
-        checking.check_now(scene.deployment, PROJECT, scene.pace(CHECK_SECONDS))
-        return _all_checked(scene)
 
+def _await_captured(scene: Scene, given: int, seen: dict[str, int]) -> None:
+    """Wait until the log subscription has delivered so many predictions."""
+    what = f"{given:,} captured predictions"
     views = following.until(
-        checked,
-        lambda windows: sum(row["rows"] for row in windows) >= given,
-        f"windows of {given:,} predictions",
-        scene.pace(CHECK_SECONDS),
+        lambda: _captured(scene, seen), lambda count: bool(count >= given), what, scene.pace(CHECK_SECONDS)
     )
-    return list(following.last(views))
+    following.last(views)
+
+
+def _captured(scene: Scene, seen: dict[str, int]) -> int:
+    """How many predictions have been captured; `seen` keeps what was counted, as no object changes."""
+    objects = scene.deployment.objects
+    for key in objects.keys(names.captured(PROJECT)):
+        if key not in seen:
+            found = Captured()
+            found.read(objects.get(key), project=PROJECT)
+            seen[key] = len(found.predictions)
+    return sum(seen.values())
 
 
 def _all_checked(scene: Scene) -> list[dict[str, Any]]:
