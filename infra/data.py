@@ -32,7 +32,7 @@ FUNCTIONS = (
         ),
     ),
     Work(
-        "close_batch", ("core",), memory=512, seconds=120,
+        "close_batch", ("core",), memory=512, seconds=900,
         may=(*lists_versions("incoming"), *reads("batches"), *_MOVES, *table()),
     ),
     Work(
@@ -44,7 +44,7 @@ FUNCTIONS = (
         ),
     ),
     Work(
-        "accept_version", ("core",), memory=512, seconds=60,
+        "accept_version", ("core",), memory=512, seconds=900,
         may=(
             *reads("manifests", "validations", "datasets", "batches"), *writes("manifests", "datasets", "lineage"),
             *_MOVES, *table(),
