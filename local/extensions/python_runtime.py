@@ -20,12 +20,15 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
+from local.extensions.invocation_room import Room
 from local.runtime.environment import Child, Outcome, unpack
 
 INIT_SECONDS = 10.0  # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 IDLE_SECONDS = 120.0  # a laptop has less memory than AWS, where it is some minutes
+KEPT = 32  # environments, of up to 300 MB each
 MAX_RESPONSE_BYTES = 6_291_556
 INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
+ROOM = Room()
 Record = dict[str, Any]
 
 
@@ -131,10 +134,17 @@ def ours(config: Record) -> bool:
 def execute(record: Record, event: Any, request_id: str) -> Record:
     """Run one invocation of a Python function in a free environment, or in a new one."""
     config = record.get("config") or record
-    environment, _ = lambda_runtime.acquire_worker(
-        config["FunctionName"], config, record["code_zip"], qualifier=config.get("Version", "$LATEST")
+    with ROOM.place(config["FunctionName"]):
+        return run_in_environment(config, record["code_zip"], event, request_id)
+
+
+def run_in_environment(config: Record, code_zip: bytes, event: Any, request_id: str) -> Record:
+    environment, came = lambda_runtime.acquire_worker(
+        config["FunctionName"], config, code_zip, qualifier=config.get("Version", "$LATEST")
     )
     try:
+        if came == "spawn":
+            reap(kept=KEPT)
         result: Record = environment.run(
             {
                 "event": event,
@@ -148,16 +158,18 @@ def execute(record: Record, event: Any, request_id: str) -> Record:
         lambda_runtime.release_worker(environment)
 
 
-def reap(*, idle_seconds: float = IDLE_SECONDS) -> None:
-    """End environments that have had nothing to do for so long. MiniStack keeps one of each function for ever."""
+def reap(*, idle_seconds: float = IDLE_SECONDS, kept: int | None = None) -> None:
+    """End environments that have had nothing to do for so long, and those that have been idle longest where
+    there are more than `kept`. MiniStack keeps one of each function for ever."""
     before = time.time() - idle_seconds
-    idle = []
     with lambda_runtime._lock:
+        everyone = [worker for pool in lambda_runtime._workers.values() for worker in pool]
+        idle = sorted((worker for worker in everyone if not worker.in_use), key=lambda worker: worker.last_used)
+        surplus = 0 if kept is None else max(0, len(everyone) - kept)
+        doomed = idle[:surplus] + [worker for worker in idle[surplus:] if worker.last_used < before]
         for key, pool in list(lambda_runtime._workers.items()):
-            spare = [worker for worker in pool if not worker.in_use and worker.last_used < before]
-            idle += spare
-            lambda_runtime._workers[key] = [worker for worker in pool if worker not in spare]
-    lambda_runtime.kill_workers(idle)
+            lambda_runtime._workers[key] = [worker for worker in pool if worker not in doomed]
+    lambda_runtime.kill_workers(doomed)
 
 
 def install() -> None:

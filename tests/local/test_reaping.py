@@ -26,3 +26,13 @@ def test_only_what_was_idle_for_long_ends(pool):
     python_runtime.reap(idle_seconds=120)
     assert [worker.name for worker in pool] == ["old"]
     assert [worker.name for worker in lambda_runtime._workers["key"]] == ["recent", "busy"]
+
+
+def test_where_too_many_are_kept_those_idle_longest_end(pool):
+    python_runtime.reap(idle_seconds=10_000, kept=2)
+    assert [worker.name for worker in pool] == ["old"]
+
+
+def test_busy_ones_stay_however_many_they_are(pool):
+    python_runtime.reap(idle_seconds=10_000, kept=0)
+    assert [worker.name for worker in pool] == ["old", "recent"]
