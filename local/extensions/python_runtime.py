@@ -25,7 +25,8 @@ from local.runtime.environment import Child, Outcome, unpack
 
 INIT_SECONDS = 10.0  # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 IDLE_SECONDS = 120.0  # a laptop has less memory than AWS, where it is some minutes
-KEPT = 32  # environments, of up to 300 MB each
+MEMORY_GIB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+KEPT = max(16, int(3 * MEMORY_GIB))  # environments, of 60 to 300 MB each: at most about half of the memory
 MAX_RESPONSE_BYTES = 6_291_556
 INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
 ROOM = Room()
