@@ -22,3 +22,14 @@ def bytes_of(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], 
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+@contextmanager
+def doing(what: str, *, quiet: bool) -> Iterator[None]:
+    """A sign that something of unknown length goes on."""
+    console = show.note()
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield

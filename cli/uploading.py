@@ -1,7 +1,7 @@
 """Upload files to `incoming/`, and know each upload by the id that the data stage will give it."""
 
 import getpass
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,12 +64,14 @@ def push(
     path: Path,
     name: str | None = None,
     *,
+    only: Sequence[Wish] | None = None,
     reason: str = "",
     progress: Progress = lambda _: None,
 ) -> list[Upload]:
-    """Upload a file, or a folder as one batch, closed by a `_SUCCESS` object. `client` is an S3 client; `progress`
-    hears of bytes as they go. Raises Usage."""
-    sent = [_send(client, bucket, project, wish, reason, progress) for wish in wishes(path, name)]
+    """Upload a file, or a folder as one batch, closed by a `_SUCCESS` object; `only` these of its files, at least
+    one. `client` is an S3 client; `progress` hears of bytes as they go. Raises Usage."""
+    wanted = wishes(path, name) if only is None else only
+    sent = [_send(client, bucket, project, wish, reason, progress) for wish in wanted]
     if path.is_dir():
         folder = sent[0].key.removeprefix(names.incoming(project, "")).partition("/")[0]
         client.put_object(Bucket=bucket, Key=names.incoming(project, f"{folder}/{SUCCESS}"), Body=b"")

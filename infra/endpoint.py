@@ -40,7 +40,7 @@ class Endpoint(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, project: Project, shared: Shared) -> None:
         super().__init__(scope, construct_id)
-        self._project = project
+        self.project = project
         self._shared = shared
         self._stage = shared.around.stage
         self.predict = Function(
@@ -92,8 +92,8 @@ class Endpoint(Construct):
         alarm(
             self,
             "Errors",
-            name=f"tidemill-{self._stage.name}-errors-{self._project.name}",
-            description=f"Predictions of {self._project.name} fail: see the log group {self.predict.name}",
+            name=f"tidemill-{self._stage.name}-errors-{self.project.name}",
+            description=f"Predictions of {self.project.name} fail: see the log group {self.predict.name}",
             namespace="AWS/Lambda",
             metric="Errors",
             dimensions={
@@ -104,7 +104,7 @@ class Endpoint(Construct):
         )
 
     def _watch_drift(self) -> None:
-        project, stage = self._project, self._stage
+        project, stage = self.project, self._stage
         minutes = stage.drift_schedule_minutes or project.drift.schedule_minutes
         scheduler.CfnSchedule(
             self,
@@ -141,8 +141,8 @@ class Endpoint(Construct):
         rule = events.CfnRule(
             self,
             "Retraining",
-            name=f"tidemill-{self._stage.name}-drift-{self._project.name}",
-            description=f"Drift of {self._project.name} asks for a retraining",
+            name=f"tidemill-{self._stage.name}-drift-{self.project.name}",
+            description=f"Drift of {self.project.name} asks for a retraining",
             event_pattern={
                 "source": ["aws.cloudwatch"],
                 "detail-type": ["CloudWatch Alarm State Change"],

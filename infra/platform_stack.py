@@ -173,6 +173,7 @@ class PlatformStack(Stack):
             **{f"state-machine/{word}": machine.arn for word, machine in self.machines.items()},
             **{f"function/{function.work.name}": function.name for function in self.functions},
             **{f"endpoint/{name}": endpoint.predict.name for name, endpoint in self.endpoints.items()},
+            **{f"mode/{name}": endpoint.project.mode for name, endpoint in self.endpoints.items()},
         }
         parameters = Construct(self, "Parameters")
         for thing, value in things.items():

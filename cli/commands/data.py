@@ -7,11 +7,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from cli import progress, show, uploading, versions
+from cli import news, progress, show, uploading, versions
 from cli.commands import history, pull, tags, waiting
 from cli.deployment import Deployment
+from cli.news import News
 from cli.options import STAGE, Json, ProjectName, Stage
 from tidemill.data.accept_version import UNKNOWN
+from tidemill.data.uploads import UNCHANGED
 
 app = typer.Typer(
     no_args_is_help=True, help="Upload data; see dataset versions and uploads; tag and download versions."
@@ -30,6 +32,9 @@ def push(
     ],
     name: Annotated[str | None, typer.Option(help="Its name under incoming/; default: its own.")] = None,
     reason: Annotated[str, typer.Option(help="Why; it is kept with the version.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Upload also what the newest version has already.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Follow it through validation, training and release.")
     ] = False,
@@ -39,32 +44,33 @@ def push(
 ) -> None:
     """Upload a file or a folder. The upload starts everything else: versioning, validation, training, release.
 
-    The files of a folder become one dataset version together. With --wait the exit code is 0 when a model of this
-    data serves (or when the same content was there before), and 1 when it was quarantined, or the run was refused
-    or failed.
-    """
+    The files of a folder become one dataset version together. Files that the newest version has, under the same
+    path and with the same content, are not uploaded again (where `mode` is `replace`: only if nothing else is
+    news). With --wait the exit code is 0 when a model of this data serves (or when the same content was there
+    before), and 1 when it was quarantined, or the run was refused or failed."""
     deployment = Deployment.of(stage)
     deployment.require_project(project)
-    total = sum(wish.size for wish in uploading.wishes(file, name))
+    with progress.doing(f"comparing {file} with the newest version", quiet=as_json):
+        found = (
+            News(uploading.wishes(file, name), 0, 0) if everything else news.of(deployment, project, file, name)
+        )
+    facts: dict[str, Any] = {"project": project, "files": len(found.wishes), "unchanged": found.unchanged}
+    if not found.wishes:
+        facts["upload"] = {"state": UNCHANGED, "dataset_version": found.version}
+        show.emit(facts, as_json=as_json, people=_nothing_new)
+        return
+    total = sum(wish.size for wish in found.wishes)
     with progress.bytes_of(f"uploading {file}", total, quiet=as_json) as told:
         sent = uploading.push(
-            deployment.client("s3"), deployment.bucket, project, file, name, reason=reason, progress=told
-        )
+            deployment.client("s3"), deployment.bucket, project, file, name,
+            only=found.wishes, reason=reason, progress=told,
+        )  # fmt: skip
     upload = sent[-1]
-    facts: dict[str, Any] = {
-        "project": project,
-        "key": upload.key,
-        "upload_id": upload.upload_id,
-        "files": len(sent),
-    }
+    facts |= {"key": upload.key, "upload_id": upload.upload_id}
+    if not as_json:
+        show.out().print(_sent(facts))
     if wait:
         facts |= waiting.through(deployment, upload, seconds=minutes * 60, quiet=as_json)
-    elif not as_json:
-        what = upload.key if len(sent) == 1 else f"{len(sent)} files"
-        show.out().print(
-            f"uploaded {what} as upload [bold]{upload.upload_id}[/bold]; "
-            f"follow it with `tidemill data show {project} {upload.upload_id}`"
-        )
     if as_json:
         show.print_json(facts)
     raise typer.Exit(0 if not wait else waiting.exit_code(facts))
@@ -97,6 +103,19 @@ def show_one(
 history.register(app)
 pull.register(app)
 tags.register(app)
+
+
+def _sent(facts: dict[str, Any]) -> str:
+    what = show.plain(facts["key"]) if facts["files"] == 1 else f"{facts['files']:,} files"
+    known = f" ({facts['unchanged']:,} more are in the newest version already)" if facts["unchanged"] else ""
+    follow = f"tidemill data show {facts['project']} {facts['upload_id']}"
+    return f"uploaded {what} as upload [bold]{facts['upload_id']}[/bold]{known}; follow it with `{follow}`"
+
+
+def _nothing_new(facts: dict[str, Any]) -> str:
+    version, count = facts["upload"]["dataset_version"], facts["unchanged"]
+    has = "has it" if count == 1 else f"has all {count:,} files"
+    return f"nothing to upload: version {version} of {facts['project']} {has} (--all uploads all the same)"
 
 
 def _version(facts: dict[str, Any]) -> Group:

@@ -59,7 +59,8 @@ def test_other_programs_find_everything_by_parameters(any_stage, of_kind) -> Non
     root = f"/tidemill/{any_stage.stage}/"
     assert {f"{root}{thing}" for thing in ("data-bucket", "table", "api-url")} <= names
     assert {f"{root}state-machine/{word}" for word in definitions.WORDS} <= names
-    assert {f"{root}endpoint/{project}" for project in ("flights", "diamonds")} <= names
+    things = ("endpoint", "mode")
+    assert {f"{root}{thing}/{project}" for thing in things for project in ("flights", "diamonds")} <= names
     for function in of_kind(any_stage.platform, "AWS::Lambda::Function").values():
         if not function["FunctionName"].endswith("-predict"):
             verb_noun = function["Handler"].removesuffix(".handler")

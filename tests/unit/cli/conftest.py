@@ -29,6 +29,7 @@ ARN = f"arn:aws:states:{REGION}:123456789012:stateMachine:tidemill-dev"
 def no_embedded_cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No command finds the checkout's own cloud, nor one that other tests run in this process."""
     monkeypatch.setenv(connection.ENV_STATE, str(tmp_path / "no-state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no-cache"))
     monkeypatch.delenv(connection.ENV_PORT, raising=False)
     connection._connect_local.cache_clear()
     yield
@@ -60,6 +61,7 @@ def deployment(credentials: None) -> Iterator[Deployment]:
         )
         things = {"data-bucket": BUCKET, "table": TABLE, "api-url": "https://api.example"}
         things |= {f"endpoint/{name}": names.endpoint_function(STAGE, name) for name in ("flights", "diamonds")}
+        things |= {"mode/flights": "append", "mode/diamonds": "replace"}
         things |= {
             f"state-machine/{word}": f"{ARN}-{word}" for word in ("data", "training", "release", "monitoring")
         }

@@ -90,7 +90,9 @@ def test_push_uploads_and_says_the_upload_id(run: Run, deployment: Deployment, t
     stored = deployment.client("s3").get_object(Bucket=deployment.bucket, Key="incoming/flights/may.csv")
     assert stored["Body"].read() == b"a,b\n1,2\n"
     expected = upload_id(bucket=deployment.bucket, key="incoming/flights/may.csv", version_id=stored["VersionId"])
-    assert facts == {"project": "flights", "key": "incoming/flights/may.csv", "upload_id": expected, "files": 1}
+    assert facts == {
+        "project": "flights", "key": "incoming/flights/may.csv", "upload_id": expected, "files": 1, "unchanged": 0
+    }  # fmt: skip
 
 
 def test_push_of_a_folder_is_a_batch_that_closes_itself(run: Run, deployment: Deployment, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Everything that reads training data starts from the files of a version. Two vers
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -47,11 +48,11 @@ class Manifest(BaseModel):
         by_path = {file.path: file for file in files}
         return cls(project=project, files=tuple(by_path[path] for path in sorted(by_path)))
 
-    @property
+    @cached_property
     def content(self) -> str:
         """SHA-256 of the canonical JSON of the project and of path, size and digest of each file, ordered by
         path."""
-        files = [file.model_dump(include={"path", "size", "sha256"}) for file in self.files]
+        files = [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in self.files]
         return canonical.identity({"project": self.project, "files": files})
 
     @property
