@@ -1,7 +1,7 @@
 """The CDK app. Chooses the arguments; `infra/` does the rest.
 
-cdk deploy --all -c stage=local|dev|prod [-c alarm_email=…] [-c architecture=arm64] [-c nag=true]
-"""
+cdk deploy --all -c stage=local|dev|prod [-c alarm_email=…] [-c architecture=arm64] [-c projects=FOLDER] [-c
+nag=true]"""
 
 import dataclasses
 import json
@@ -33,10 +33,18 @@ def chosen(context: dict[str, Any]) -> Stage:
     return dataclasses.replace(STAGES[name], **changes)
 
 
+def project_folder(context: dict[str, Any]) -> Path:
+    """The folder of the project files: `projects/` here, or that of the context."""
+    folder = Path(context.get("projects", PROJECTS))
+    if not folder.is_dir():
+        sys.exit(f"-c projects={folder}: there is no such folder; name one that holds <project>.yaml files")
+    return folder
+
+
 def main() -> None:
     context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
     try:
-        app = assemble(chosen(context), read(PROJECTS), nag=context.get("nag") == "true")
+        app = assemble(chosen(context), read(project_folder(context)), nag=context.get("nag") == "true")
     except (ProjectInvalid, DefinitionInvalid, LayerBuildFailed, LayerTooLarge) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     app.synth()

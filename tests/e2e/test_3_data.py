@@ -182,3 +182,38 @@ def test_a_lost_table_is_made_again_from_the_bucket(deployment: Deployment) -> N
 @pytest.mark.heavy
 def test_1000_events_of_200_contents(deployment: Deployment, tmp_path: Path) -> None:
     storm(deployment, tmp_path, contents=200)
+
+
+LARGE = 300 << 20
+"""Bytes: more than the stage `local` reads in one call (`split_bytes`)."""
+
+
+@pytest.mark.heavy
+def test_a_large_upload_is_read_in_parts(deployment: Deployment, tmp_path: Path) -> None:
+    frame = diamonds.diamonds(20_000, seed=11)
+    file = tmp_path / "large.csv"
+    with file.open("wb") as stream:
+        for number in range(LARGE // (20_000 * 1_000)):
+            lines = (
+                frame.assign(note=f"{number:04} " + "calm sea " * 104)
+                .to_csv(index=False)
+                .splitlines(keepends=True)
+            )
+            stream.write("".join(lines[1:] if number else lines).encode())
+    count = 20_000 * (LARGE // (20_000 * 1_000))
+    (sent,) = push(deployment.client("s3"), deployment.bucket, PROJECT, file)
+
+    def row() -> dict[str, Any]:
+        return deployment.index.get(names.pk(PROJECT), names.sk_upload(sent.upload_id)) or {}
+
+    found = wait_for(row, lambda seen: seen.get("state") in uploads.SETTLED)
+    assert found["state"] == uploads.ACCEPTED, found
+    assert found["file"]["rows"] == count
+    facts = list(deployment.objects.keys(names.parts(PROJECT, sent.upload_id)))
+    assert len([key for key in facts if key[-9:-5].isdigit()]) > 1, facts
+    run_id = run_id_of(PROJECT, found["dataset_version"])
+    ended = wait_for(
+        lambda: deployment.index.get(names.pk(PROJECT), names.sk_run(run_id)) or {},
+        lambda seen: seen.get("state") not in (None, "running"),
+    )
+    assert ended["state"] in ("passed", "refused"), ended

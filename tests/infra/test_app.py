@@ -1,8 +1,10 @@
 """The arguments that `app.py` chooses from the context."""
 
+from pathlib import Path
+
 import pytest
 
-from app import chosen
+from app import PROJECTS, chosen, project_folder
 from infra.stages import DEV, LOCAL
 
 
@@ -23,3 +25,10 @@ def test_the_context_may_change_the_architecture_and_who_hears_of_alarms() -> No
 def test_what_does_not_exist_is_refused_with_the_choices(context: dict[str, str], message: str) -> None:
     with pytest.raises(SystemExit, match=message):
         chosen(context)
+
+
+def test_the_context_may_name_another_folder_of_project_files(tmp_path: Path) -> None:
+    assert project_folder({}) == PROJECTS
+    assert project_folder({"projects": str(tmp_path)}) == tmp_path
+    with pytest.raises(SystemExit, match="no such folder; name one that holds"):
+        project_folder({"projects": str(tmp_path / "nowhere")})
