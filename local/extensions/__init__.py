@@ -21,6 +21,7 @@ from local.extensions import (
     http_api,
     lambda_actions,
     object_events,
+    object_ranges,
     python_runtime,
     service_permissions,
 )
@@ -66,6 +67,7 @@ def install(*, rng: random.Random) -> Background:
     composite_alarms.install()
     event_targets.install()
     object_events.install()
+    object_ranges.install()
     http_api.install()
     lambda_actions.install()
     service_permissions.install()

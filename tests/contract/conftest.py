@@ -1,5 +1,5 @@
-"""The adapters under contract: in memory, in a directory, on moto, and on a running cloud if
-TIDEMILL_TEST_ENDPOINT names one.
+"""The adapters under contract: in memory, in a directory, on moto and on the embedded cloud, or on the cloud that
+TIDEMILL_TEST_ENDPOINT names.
 
 Each test gets fresh adapters. What a test needs beyond the port (another version of an object, an object that is
 deleted) goes through the `Bucket` beside them.
@@ -7,6 +7,7 @@ deleted) goes through the `Bucket` beside them.
 
 import json
 import os
+import socket
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from local.cloud import Cloud
 from tidemill.adapters.directory import DirectoryObjects
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects, MemoryWorkflows
@@ -25,9 +27,8 @@ from tidemill.adapters.sqlite_index import SqliteIndex
 from tidemill.adapters.workflows import StepFunctionsWorkflows
 from tidemill.ports import Index, ObjectStore, Workflows
 
-ENDPOINT = os.environ.get("TIDEMILL_TEST_ENDPOINT")
 REGION = "eu-central-1"
-KINDS = ["memory", "directory", "moto", *(["cloud"] if ENDPOINT else [])]
+KINDS = ["memory", "directory", "moto", "cloud"]
 WAITS = {
     "Comment": "Waits long enough to be found running.",
     "StartAt": "Wait",
@@ -89,14 +90,29 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a cloud listens."""
+    if named := os.environ.get("TIDEMILL_TEST_ENDPOINT"):
+        yield named
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"), port)
+    cloud.start()
+    yield cloud.endpoint
+    cloud.stop()
+
+
 @pytest.fixture
-def clients(kind: str) -> Iterator[Clients | None]:
+def clients(kind: str, request: pytest.FixtureRequest) -> Iterator[Clients | None]:
     """None for memory and directories."""
     if kind == "moto":
         with mock_aws():
             yield Clients(None)
     else:
-        yield Clients(ENDPOINT) if kind == "cloud" else None
+        yield Clients(request.getfixturevalue("endpoint")) if kind == "cloud" else None
 
 
 @pytest.fixture
