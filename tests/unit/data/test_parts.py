@@ -22,7 +22,7 @@ from tidemill.data.merge_parts import Merging
 from tidemill.data.personal import Scanner
 from tidemill.data.quality import leakage
 from tidemill.data.take_in import in_one_pass
-from tidemill.errors import RecordNotFound, UploadRejected
+from tidemill.errors import ArtifactCorrupt, RecordNotFound, UploadRejected
 
 CELLS = st.sampled_from(["", "1", "2.5", "2026-01-02", "007", "x", "a\nb", 'say ""no""', "1e3", "20260102T101010"])
 LEVELS = st.sampled_from(["1", "-2.5", "", "99", "high", "inf"])
@@ -318,3 +318,24 @@ def test_what_expired_is_divided_anew(new_shore: Any) -> None:
 def test_what_cannot_be_divided_is_read_in_one_pass(new_shore: Any) -> None:
     shore = new_shore(split_bytes=300)
     assert shore.walk(shore.upload("a.csv", shore.good(1).decode().encode("utf-16")))["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_parts_of_a_store_that_gives_other_bytes_are_not_merged(
+    new_shore: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A store that takes no notice of ranges sends the whole file for each part; no row may count twice."""
+    shore = new_shore()
+    rows = [{"at": "2026-01-01", "level": 1.5, "gates": n, "wind": "N", "full": n % 2} for n in range(200)]
+    lines = [json.dumps(row) for row in rows]
+    if kind == "csv":
+        lines = ["at,level,gates,wind,full", *(",".join(map(str, row.values())) for row in rows)]
+    body = "\n".join(lines).encode()
+    chunks = shore.objects.chunks
+
+    def without_ranges(key: str, *, start: int = 0, end: int | None = None, **how: Any) -> Any:
+        return chunks(key, **how) if start else chunks(key, end=end, **how)
+
+    monkeypatch.setattr(shore.objects, "chunks", without_ranges)
+    with pytest.raises(ArtifactCorrupt, match=r"part \d+ of upload .* was read as .* rows and has .*"):
+        read_in_parts(shore, body, len(body) // 2)

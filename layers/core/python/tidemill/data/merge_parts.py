@@ -18,7 +18,7 @@ from tidemill.data.quality.leakage import Leakage
 from tidemill.data.read_part import blocks_of
 from tidemill.data.register_version import Answer, register_version
 from tidemill.data.take_in import Read, rules_of
-from tidemill.errors import RecordNotFound, UploadRejected
+from tidemill.errors import ArtifactCorrupt, RecordNotFound, UploadRejected
 from tidemill.ports import ObjectStore
 from tidemill.projects import Kind, Project
 
@@ -85,7 +85,14 @@ def _part(division: Division, number: int, asked: str, project: Project, objects
         raise UploadRejected(*told["rejected"])
     if "gone" in told:
         raise RecordNotFound(f"{division.source.key!r} was gone when part {number} was read")
-    return PartReading.from_json(told["reading"], project)
+    reading, there = PartReading.from_json(told["reading"], project), division.part(number).rows
+    found = reading.counted.rows + reading.counted.bad
+    if there not in (None, found):
+        raise ArtifactCorrupt(
+            f"part {number} of upload {division.upload_id} was read as {found:,} rows and has {there:,}; "
+            "the store gave other bytes than those of the part: deliver the event again once it does not"
+        )
+    return reading
 
 
 def _leakage(
