@@ -1,24 +1,22 @@
 """The CDK app. Chooses the arguments; `infra/` does the rest.
 
-cdk deploy --all -c stage=local|dev|prod [-c alarm_email=…] [-c architecture=arm64] [-c projects=FOLDER] [-c
+cdk deploy --all -c stage=local|dev|prod [-c alarm_email=…] [-c architecture=arm64] [-c
 nag=true]"""
 
 import dataclasses
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from infra.assembly import assemble
 from infra.definitions import DefinitionInvalid
 from infra.layer_build import PLATFORMS, LayerBuildFailed
 from infra.layers import LayerTooLarge
-from infra.project_files import read
+from infra.project_files import folder, read
 from infra.stages import STAGES, Stage
 from tidemill.errors import ProjectInvalid
 
-PROJECTS = Path(__file__).resolve().parent / "projects"
 CHOOSABLE = ("alarm_email", "architecture")
 
 
@@ -33,18 +31,10 @@ def chosen(context: dict[str, Any]) -> Stage:
     return dataclasses.replace(STAGES[name], **changes)
 
 
-def project_folder(context: dict[str, Any]) -> Path:
-    """The folder of the project files: `projects/` here, or that of the context."""
-    folder = Path(context.get("projects", PROJECTS))
-    if not folder.is_dir():
-        sys.exit(f"-c projects={folder}: there is no such folder; name one that holds <project>.yaml files")
-    return folder
-
-
 def main() -> None:
     context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
     try:
-        app = assemble(chosen(context), read(project_folder(context)), nag=context.get("nag") == "true")
+        app = assemble(chosen(context), read(folder()), nag=context.get("nag") == "true")
     except (ProjectInvalid, DefinitionInvalid, LayerBuildFailed, LayerTooLarge) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     app.synth()

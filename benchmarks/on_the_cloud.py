@@ -25,6 +25,7 @@ from benchmarks import inputs, measure, peers
 from benchmarks.inputs import Input
 from cli import connection
 from cli.deployment import Deployment
+from infra import project_files
 from local.cloud import Cloud
 from local.deploy import deploy
 from tidemill.data import versions
@@ -67,6 +68,7 @@ def deployed(work: Path) -> Cloud:
         os.environ |= {
             connection.ENV_STATE: str(work / "state"),
             connection.ENV_PORT: str(probe.getsockname()[1]),
+            project_files.ENV_FOLDER: str(work / "projects"),
             "XDG_CACHE_HOME": str(work / "cache"),
         }
     (work / "projects").mkdir()
@@ -74,7 +76,7 @@ def deployed(work: Path) -> Cloud:
         (work / "projects" / f"{name}.yaml").write_text(yaml.safe_dump(project(name)))
     cloud = connection.local_cloud()
     cloud.start()
-    deploy(cloud, work / "assembly", context={"stage": connection.LOCAL, "projects": str(work / "projects")})
+    deploy(cloud, work / "assembly", context={"stage": connection.LOCAL})
     return cloud
 
 
@@ -131,12 +133,8 @@ def pushed(deployment: Deployment, name: str, folder: Path, *, version: int) -> 
 
 
 def stop_training(deployment: Deployment) -> None:
-    """Wait for what the data machine still does, and end the trainings that it started."""
+    """End the trainings that versions started. Executions of the data machine that wait for more files go on."""
     states = deployment.client("stepfunctions")
-    while states.list_executions(stateMachineArn=machine(deployment, "data"), statusFilter="RUNNING")[
-        "executions"
-    ]:
-        time.sleep(0.5)
     going = states.list_executions(stateMachineArn=machine(deployment, "training"), statusFilter="RUNNING")
     for execution in going["executions"]:
         states.stop_execution(executionArn=execution["executionArn"])

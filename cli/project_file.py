@@ -5,15 +5,13 @@ from pathlib import Path
 import yaml
 
 from cli.errors import NotFound
-from local.cloud import ROOT
+from infra.project_files import folder
 from tidemill.projects import Project, parse
 
-FOLDER = ROOT / "projects"
 
-
-def read_project(name: str, folder: Path = FOLDER) -> Project:
-    """The project of `projects/<name>.yaml`. Raises NotFound, ProjectInvalid."""
-    path = folder / f"{name}.yaml"
+def read_project(name: str, within: Path | None = None) -> Project:
+    """The project of `<name>.yaml` in that folder, `projects/` by default. Raises NotFound, ProjectInvalid."""
+    path = (within or folder()) / f"{name}.yaml"
     if not path.is_file():
         raise NotFound(
             f"there is no {path}; send JSON instead of CSV, or run this in the checkout that has the project"

@@ -1,11 +1,25 @@
 """Reads `projects/*.yaml` at synth. A file that is not valid fails synth with its name and every fault in it."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from tidemill.errors import ProjectInvalid
 from tidemill.projects import Project, parse
+
+FOLDER = Path(__file__).resolve().parent.parent / "projects"
+ENV_FOLDER = "TIDEMILL_PROJECTS"
+
+
+def folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the project files are: `projects/` of the checkout, or the folder that TIDEMILL_PROJECTS names. Raises
+    ProjectInvalid if there is no such folder."""
+    found = Path(environment.get(ENV_FOLDER) or FOLDER)
+    if not found.is_dir():
+        raise ProjectInvalid(f"{ENV_FOLDER} is {found}, and there is no such folder; name one of project files")
+    return found
 
 
 def read(folder: Path) -> dict[str, Project]:

@@ -57,6 +57,21 @@ def test_rows_of_a_prefix_come_in_order_from_either_end(index: Index) -> None:
     assert [row["version"] for row in index.query(PK, "DATASET#", limit=9)] == [1, 2, 3]
 
 
+def test_rows_of_a_prefix_come_from_a_start_on(index: Index) -> None:
+    for number in (3, 1, 2, 4):
+        put(index, f"TRIAL#{number:05d}", number=number)
+    put(index, "TRIALS", number=9)
+    put(index, "A", number=8)
+
+    def numbers(start: str, **how: Any) -> list[int]:
+        return [row["number"] for row in index.query(PK, "TRIAL#", start=start, **how)]
+
+    assert numbers("TRIAL#00002") == [2, 3, 4]
+    assert numbers("TRIAL#000025") == [3, 4]
+    assert numbers("TRIAL#00002", newest_first=True, limit=2) == [4, 3]
+    assert (numbers("A"), numbers("TRIAL#00005")) == ([1, 2, 3, 4], [])
+
+
 def test_a_query_reads_on_over_pages(index: Index) -> None:
     for number in range(30):
         put(index, f"BIG#{number:02d}", text="x" * 50_000)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app import PROJECTS, chosen, project_folder
+from app import chosen
+from infra.project_files import folder
 from infra.stages import DEV, LOCAL
+from tidemill.errors import ProjectInvalid
 
 
 def test_the_stage_is_dev_unless_the_context_names_another() -> None:
@@ -27,8 +29,8 @@ def test_what_does_not_exist_is_refused_with_the_choices(context: dict[str, str]
         chosen(context)
 
 
-def test_the_context_may_name_another_folder_of_project_files(tmp_path: Path) -> None:
-    assert project_folder({}) == PROJECTS
-    assert project_folder({"projects": str(tmp_path)}) == tmp_path
-    with pytest.raises(SystemExit, match="no such folder; name one that holds"):
-        project_folder({"projects": str(tmp_path / "nowhere")})
+def test_the_environment_may_name_another_folder_of_project_files(tmp_path: Path) -> None:
+    assert folder({}) == Path(__file__).parents[2] / "projects"
+    assert folder({"TIDEMILL_PROJECTS": str(tmp_path)}) == tmp_path
+    with pytest.raises(ProjectInvalid, match="no such folder; name one"):
+        folder({"TIDEMILL_PROJECTS": str(tmp_path / "nowhere")})

@@ -103,8 +103,11 @@ class Index(Protocol):
     def get(self, pk: str, sk: str) -> Row | None:
         """The row, strongly consistent, with `pk` and `sk`; None if there is none."""
 
-    def query(self, pk: str, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> list[Row]:
-        """All rows of `pk` whose `sk` starts with `prefix`, ordered by `sk`, strongly consistent."""
+    def query(
+        self, pk: str, prefix: str, *, start: str = "", newest_first: bool = False, limit: int | None = None
+    ) -> list[Row]:
+        """All rows of `pk` whose `sk` starts with `prefix` and is not before `start`, ordered by `sk`, strongly
+        consistent."""
 
     def transact(self, changes: Sequence[Put | Update]) -> None:
         """All changes or none. Raises ConflictError when any condition does not hold (or an Update's row does

@@ -12,6 +12,7 @@ from tidemill.ports import Put, Row, Update
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
+_LAST = chr(0x10FFFF)
 _LOST = {"ConditionalCheckFailed", "TransactionConflict"}
 
 
@@ -26,7 +27,9 @@ class DynamoIndex:
         answer = self._client.get_item(TableName=self.table, Key=_key(pk, sk), ConsistentRead=True)
         return _row(answer["Item"]) if "Item" in answer else None
 
-    def query(self, pk: str, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> list[Row]:
+    def query(
+        self, pk: str, prefix: str, *, start: str = "", newest_first: bool = False, limit: int | None = None
+    ) -> list[Row]:
         request: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
@@ -34,6 +37,12 @@ class DynamoIndex:
             "ScanIndexForward": not newest_first,
             "ConsistentRead": True,
         }
+        if start > prefix:
+            request["KeyConditionExpression"] = "pk = :pk AND sk BETWEEN :start AND :end"
+            ends = {":start": {"S": start}, ":end": {"S": prefix + _LAST}}
+            request["ExpressionAttributeValues"] = {":pk": {"S": pk}, **ends}
+        if limit is not None:
+            request["Limit"] = limit
         rows: list[Row] = []
         for page in self._client.get_paginator("query").paginate(**request):
             rows += [_row(item) for item in page["Items"]]

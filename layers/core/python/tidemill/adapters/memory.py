@@ -106,9 +106,13 @@ class MemoryIndex:
             row = self.rows.get((pk, sk))
             return dict(row) if row is not None else None
 
-    def query(self, pk: str, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> list[Row]:
+    def query(
+        self, pk: str, prefix: str, *, start: str = "", newest_first: bool = False, limit: int | None = None
+    ) -> list[Row]:
         with self._lock:
-            keys = sorted(key for key in self.rows if key[0] == pk and key[1].startswith(prefix))
+            keys = sorted(
+                key for key in self.rows if key[0] == pk and key[1].startswith(prefix) and key[1] >= start
+            )
             if newest_first:
                 keys.reverse()
             return [dict(self.rows[key]) for key in keys[:limit]]

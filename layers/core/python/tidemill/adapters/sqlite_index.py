@@ -49,8 +49,10 @@ class SqliteIndex:
         with self._lock:
             return _row(self._connection(), pk, sk)
 
-    def query(self, pk: str, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> list[Row]:
-        conditions, values = "pk = ? AND sk >= ?", [pk, prefix]
+    def query(
+        self, pk: str, prefix: str, *, start: str = "", newest_first: bool = False, limit: int | None = None
+    ) -> list[Row]:
+        conditions, values = "pk = ? AND sk >= ?", [pk, max(prefix, start)]
         if (end := _end_of(prefix)) is not None:
             conditions, values = conditions + " AND sk < ?", [*values, end]
         order, most = "DESC" if newest_first else "ASC", -1 if limit is None else limit
