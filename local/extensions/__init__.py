@@ -19,6 +19,7 @@ from local.extensions import (
     event_targets,
     function_logs,
     http_api,
+    invocation_room,
     lambda_actions,
     object_events,
     object_ranges,
@@ -59,6 +60,7 @@ def install(*, rng: random.Random) -> Background:
     if found != MINISTACK:
         raise RuntimeError(f"the extensions are made for MiniStack {MINISTACK}, but {found} is installed")
     python_runtime.install()
+    invocation_room.install()
     alias_weights.install(rng=rng)
     deliveries = function_logs.install()
     embedded_metrics.install()

@@ -5,6 +5,8 @@ with its imports, up to 300 MB and seconds of work until it is warm, so a storm 
 would fill the memory and end later than one that takes turns in few, warm ones. Whoever came first goes first,
 but no function takes all places: another function's invocation passes those that wait for one of its own.
 
+MiniStack refuses what is above a limit that follows from the memory; with turns there is no need to.
+
 Differs from Lambda: nothing is throttled. Waiting is not part of the function's timeout, but it is of its
 caller's. A function that invokes another and waits for it keeps its place meanwhile; functions of one chain that
 fill all places would wait for each other until they time out.
@@ -15,6 +17,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from ministack.services import lambda_svc
 
 CORES = os.cpu_count() or 1
 PLACES = max(8, 2 * CORES)
@@ -55,3 +59,8 @@ class Room:
                 turn.set()
             else:
                 self._waiting.append((function, turn))
+
+
+def install() -> None:
+    """Let everybody wait who would be refused."""
+    lambda_svc._ACCOUNT_CONCURRENCY_CAP = 0  # MiniStack's word for no limit

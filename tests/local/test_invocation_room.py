@@ -1,6 +1,7 @@
 """Functions take turns where a laptop has no room for all of them."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -103,3 +104,22 @@ def test_a_storm_of_invocations_takes_turns(function, invoke):
     with ThreadPoolExecutor(3 * PLACES_PER_FUNCTION) as pool:
         spans = list(pool.map(lambda _: invoke(name), range(3 * PLACES_PER_FUNCTION)))
     assert max(sum(began <= now < ended for began, ended in spans) for now, _ in spans) <= PLACES_PER_FUNCTION
+
+
+HELD = """
+import os, time
+def handler(event, context):
+    while not os.path.exists(event["until"]):
+        time.sleep(0.01)
+    return event["number"]
+"""
+
+
+def test_nobody_is_refused(function, invoke, tmp_path):
+    """MiniStack would refuse from some hundreds on, by the memory of the machine."""
+    name, many, gate = function(HELD), 700, tmp_path / "open"
+    with ThreadPoolExecutor(many) as pool:
+        answers = [pool.submit(invoke, name, {"number": n, "until": str(gate)}) for n in range(many)]
+        time.sleep(4)  # they are all there by then, or this shows nothing
+        gate.touch()
+        assert [answer.result() for answer in answers] == list(range(many))
