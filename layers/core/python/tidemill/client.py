@@ -14,16 +14,20 @@ Bucket and table are found through the SSM parameters that the deployment wrote.
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from types import EllipsisType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidemill import names
 from tidemill.data import references, tags, versions
 from tidemill.dataset import Dataset, Read
 from tidemill.errors import RecordNotFound
 from tidemill.ports import Clock, Index, ObjectStore, Row
+
+if TYPE_CHECKING:
+    from tidemill.training.studies.storage import StudyStorage
 
 LOCAL = "local"
 LOCAL_ENDPOINT = "http://127.0.0.1:4566"
@@ -33,6 +37,18 @@ LOCAL_REGION = "us-east-1"
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Opens table and bucket of a stage, in any process."""
+
+    stage: str
+    endpoint: str | None
+
+    def __call__(self) -> tuple[Index, ObjectStore]:
+        client = Client(self.stage, endpoint=self.endpoint)
+        return client.index, client.objects
 
 
 class Client:
@@ -117,6 +133,19 @@ class Client:
         if not moves:
             references.resolve(tag, project=project, objects=self.objects, index=self.index)
         return moves
+
+    def studies(
+        self, project: str, *, heartbeat_seconds: int | None = None, grace_seconds: int | None = None
+    ) -> "StudyStorage":
+        """The Optuna storage of a project's studies, for `optuna.load_study(storage=…, study_name=…)`, of which
+        the names are those of its runs. With `heartbeat_seconds`, trials that fall silent are marked as failed.
+        Needs Optuna. In another process (pickled) it opens the stage anew, by the credentials that it finds
+        there."""
+        from tidemill.training.studies.storage import StudyStorage
+
+        own = self._session is not None or self._objects is not None
+        connect = (lambda: (self.index, self.objects)) if own else _Stage(self.stage, self._endpoint)
+        return StudyStorage(connect, project, heartbeat_seconds=heartbeat_seconds, grace_seconds=grace_seconds)
 
     @cached_property
     def objects(self) -> ObjectStore:

@@ -101,6 +101,16 @@ class IndexBehind(TidemillError):
     """The table lacks a fact that S3 holds (the table was lost or restored): rebuild it before going on."""
 
 
+class StoreBusy(TidemillError):
+    """The table takes no more for a moment; the same again a little later succeeds."""
+
+    status = 503
+
+
+class RowTooLarge(TidemillError):
+    """A row would outgrow what the table takes (DynamoDB: 400 KB)."""
+
+
 class ArtifactCorrupt(TidemillError):
     """A model file's digest is not the registered one, or the file cannot be read as what it says it is."""
 

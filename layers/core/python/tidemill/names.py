@@ -131,6 +131,11 @@ def run(project: str, run_id: str) -> str:
     return f"runs/{project}/{run_id}/"
 
 
+def study_value(project: str, sha256: str) -> str:
+    """A large attribute of a study or a trial, under the SHA-256 of its text."""
+    return f"studies/{project}/{sha256}.json"
+
+
 def model(project: str, version: int) -> str:
     """Folder of a model version: `model.json`, `model.onnx`, `model.skops`, `profile.json`, `card.md`."""
     return f"models/{project}/v{version:05d}/"
@@ -167,6 +172,7 @@ def pk(project: str) -> str:
 
 COUNTER_DATASETS = "COUNTER#dataset"
 COUNTER_MODELS = "COUNTER#model"
+COUNTER_STUDIES = "COUNTER#study"
 POINTER_LIVE = "POINTER#live"
 LOCK_RETRAINING = "LOCK#retraining"
 CURSOR_WINDOW = "CURSOR#window"
@@ -180,10 +186,25 @@ BATCHES = "BATCH#"
 MEMBERS = "MEMBER#"
 FILES = "FILE#"
 RUNS = "RUN#"
+STUDIES = "STUDY#"
+TRIALS = "TRIAL#"
 MODELS = "MODEL#"
 RELEASES = "RELEASE#"
 WINDOWS = "WINDOW#"
 AUDIT = "AUDIT#"
+
+
+def pk_study(project: str, study_id: int) -> str:
+    """Partition of a study's trials."""
+    return f"STUDY#{project}#{study_id:07d}"
+
+
+def sk_study(study_id: int) -> str:
+    return f"{STUDIES}{study_id:07d}"
+
+
+def sk_study_name(digest: str) -> str:
+    return f"STUDYNAME#{digest}"
 
 
 def sk_dataset(version: int) -> str:

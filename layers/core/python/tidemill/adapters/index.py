@@ -7,13 +7,18 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from tidemill.errors import ConflictError
+from tidemill.errors import ConflictError, RowTooLarge, StoreBusy, TidemillError
 from tidemill.ports import Put, Row, Update
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 _LAST = chr(0x10FFFF)
 _LOST = {"ConditionalCheckFailed", "TransactionConflict"}
+_BUSY = {
+    "ProvisionedThroughputExceeded", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
+    "ThrottlingError", "ThrottlingException",
+}  # fmt: skip
+_TOO_LARGE = "Item size"
 
 
 class DynamoIndex:
@@ -24,7 +29,10 @@ class DynamoIndex:
         self.table = table
 
     def get(self, pk: str, sk: str) -> Row | None:
-        answer = self._client.get_item(TableName=self.table, Key=_key(pk, sk), ConsistentRead=True)
+        try:
+            answer = self._client.get_item(TableName=self.table, Key=_key(pk, sk), ConsistentRead=True)
+        except ClientError as error:
+            raise _translated(error, f"{pk} {sk}") from error
         return _row(answer["Item"]) if "Item" in answer else None
 
     def query(
@@ -44,21 +52,20 @@ class DynamoIndex:
         if limit is not None:
             request["Limit"] = limit
         rows: list[Row] = []
-        for page in self._client.get_paginator("query").paginate(**request):
-            rows += [_row(item) for item in page["Items"]]
-            if limit is not None and len(rows) >= limit:
-                return rows[:limit]
+        try:
+            for page in self._client.get_paginator("query").paginate(**request):
+                rows += [_row(item) for item in page["Items"]]
+                if limit is not None and len(rows) >= limit:
+                    return rows[:limit]
+        except ClientError as error:
+            raise _translated(error, f"{pk} {prefix}…") from error
         return rows
 
     def transact(self, changes: Sequence[Put | Update]) -> None:
         try:
             self._client.transact_write_items(TransactItems=[self._item(change) for change in changes])
         except ClientError as error:
-            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
-            if error.response["Error"]["Code"] == "TransactionCanceledException" and reasons & _LOST:
-                keys = ", ".join(f"{change.pk} {change.sk}" for change in changes)
-                raise ConflictError(f"one of the rows {keys} is not as expected; read them again") from error
-            raise
+            raise _translated(error, ", ".join(f"{change.pk} {change.sk}" for change in changes)) from error
 
     def _item(self, change: Put | Update) -> dict[str, Any]:
         return {"Put": self._put(change)} if isinstance(change, Put) else {"Update": self._update(change)}
@@ -96,6 +103,20 @@ class DynamoIndex:
             "ExpressionAttributeNames": {alias: n for alias, n in attribute_names.items() if alias in used},
             "ExpressionAttributeValues": values,
         }
+
+
+def _translated(error: ClientError, keys: str) -> TidemillError | ClientError:
+    """What went wrong with these rows, in Tidemill's terms where it has one."""
+    reasons = error.response.get("CancellationReasons", ())
+    codes = {error.response["Error"]["Code"], *(str(reason.get("Code")) for reason in reasons)}
+    messages = [error.response["Error"].get("Message", ""), *(reason.get("Message") or "" for reason in reasons)]
+    if codes & _LOST:
+        return ConflictError(f"one of the rows {keys} is not as expected; read them again")
+    if codes & _BUSY:
+        return StoreBusy(f"the table is busy with {keys}; try again in a moment")
+    if any(_TOO_LARGE in message for message in messages):
+        return RowTooLarge(f"one of the rows {keys} would have more than 400 KB; keep large values in the bucket")
+    return error
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:
