@@ -28,7 +28,8 @@ from cli.deployment import Deployment
 from infra import project_files
 from local.cloud import Cloud
 from local.deploy import deploy
-from tidemill.data import versions
+from tidemill import names
+from tidemill.data import uploads, versions
 
 PATIENCE = 3600
 PROJECTS = {"many": "many-gauges", "one": "one-gauge"}
@@ -128,8 +129,15 @@ def pushed(deployment: Deployment, name: str, folder: Path, *, version: int) -> 
             raise RuntimeError(f"version {version} of {name} is not there after {PATIENCE} s")
         time.sleep(0.2)
     seconds = time.perf_counter() - start
+    settle(deployment, name)
     stop_training(deployment)
     return seconds
+
+
+def settle(deployment: Deployment, name: str) -> None:
+    """Wait until every file knows its version, which a batch tells them one by one once it has its number."""
+    while any(row["state"] == uploads.REGISTERED for row in deployment.index.query(names.pk(name), names.UPLOADS)):
+        time.sleep(1)
 
 
 def stop_training(deployment: Deployment) -> None:
