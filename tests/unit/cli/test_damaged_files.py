@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from cli.project_file import FOLDER
 from cli.story import diamonds, flights
 from cli.story.damaged import damaged_files
+from infra.project_files import FOLDER
 from tidemill import names
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects
 from tidemill.data.register_version import register_version

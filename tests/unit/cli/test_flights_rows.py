@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from cli.project_file import FOLDER
 from cli.story import flights
+from infra.project_files import FOLDER
 from tidemill.data.profile import build_profile
 from tidemill.monitoring.drift import compare
 from tidemill.projects import Kind, parse

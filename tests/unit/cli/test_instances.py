@@ -5,7 +5,8 @@ import yaml
 
 from cli.errors import NotFound, Usage
 from cli.instances import read_instances
-from cli.project_file import FOLDER, read_project
+from cli.project_file import read_project
+from infra.project_files import FOLDER
 from tidemill.projects import parse
 
 DIAMONDS = parse(yaml.safe_load((FOLDER / "diamonds.yaml").read_text()))

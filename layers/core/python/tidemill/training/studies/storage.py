@@ -23,13 +23,14 @@ from optuna.study._study_direction import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tidemill import names
-from tidemill.errors import ConflictError, RowTooLarge
+from tidemill.errors import ConflictError
 from tidemill.ports import Index, ObjectStore, Put, Row, Update
 from tidemill.training.studies import trial_rows
 from tidemill.training.studies.again import Patient, until_undisturbed
 from tidemill.training.studies.registry import Registry, directions_of
 from tidemill.training.studies.texts import Texts
 from tidemill.training.studies.trial_rows import BEAT, MORE_STEPS, NUMBER, PARAMETER, STATE, STEP, SYSTEM, USER
+from tidemill.training.studies.trial_table import TrialTable
 
 Ports = tuple[Index, ObjectStore]
 DeadTrial = Callable[[Study, FrozenTrial], None]
@@ -65,9 +66,9 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
         self._index = Patient(index)
         self._texts = Texts(objects, self._project)
         self._studies = Registry(self._index, self._texts, self._project)
+        self._trials = TrialTable(self._index, self._texts, self._project)
         self._finished: dict[int, dict[int, FrozenTrial]] = {}
         self._unfinished: dict[int, int] = {}  # study → the first number that may still change
-        self._rows: dict[int, Row] = {}  # trial → its row, of those that this process writes
         self._lock = threading.RLock()
 
     def __getstate__(self) -> Any:
@@ -124,8 +125,7 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
             changes = [Put(pk, trial_rows.sk(number), row, if_absent=True)]
             self._index.transact([*changes, *(Put(pk, sk, steps) for sk, steps in later.items())])
             identifier = trial_rows.trial_id(study_id, number)
-            with self._lock:
-                self._rows[identifier] = dict(row)
+            self._trials.remember(identifier, dict(row))
             return identifier
 
         return until_undisturbed(attempt)
@@ -146,16 +146,16 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
-        row, (study_id, _) = self._row(trial_id), trial_rows.place(trial_id)
-        self._require_open(trial_id, row)
+        row, (study_id, _) = self._trials.known(trial_id), trial_rows.place(trial_id)
+        self._trials.require_open(trial_id, row)
         try:
             self._studies.require_compatible(study_id, param_name, distribution)
         except ValueError:
-            self._require_open(trial_id, self._read(trial_id))  # that it is finished is told first
+            self._trials.require_open(trial_id, self._trials.read(trial_id))  # that it is finished is told first
             raise
         order = sum(name.startswith(PARAMETER) for name in row)
         text = trial_rows.parameter(order, param_value_internal, distribution, self._texts)
-        self._change(trial_id, {PARAMETER + param_name: text})
+        self._trials.change(trial_id, {PARAMETER + param_name: text})
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -166,37 +166,37 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
             change["values"] = trial_rows.values_text(values, self._texts)
         if state == TrialState.RUNNING:
             beat = {BEAT: self._clock().timestamp()} if self._heartbeat else {}
-            return self._change(trial_id, {**change, "start": now, **beat}, state=TrialState.WAITING)
+            return self._trials.change(trial_id, {**change, "start": now, **beat}, state=TrialState.WAITING)
         if state.is_finished():
             change["complete"] = now
-        return self._change(trial_id, change)
+        return self._trials.change(trial_id, change)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         change = {f"{STEP}{step}": self._texts.text(float(intermediate_value))}
         if trial_rows.is_in_row(step):
-            self._change(trial_id, change)
+            self._trials.change(trial_id, change)
             return
         study_id, number = trial_rows.place(trial_id)
         pk, sk = names.pk_study(self._project, study_id), trial_rows.sk_steps(number, step)
         if self._index.get(pk, sk) is None:
             with contextlib.suppress(ConflictError):  # somebody else was first
                 self._index.transact([Put(pk, sk, {NUMBER: number}, if_absent=True)])
-        self._change(trial_id, {MORE_STEPS: True}, beside=Update(pk, sk, change))
+        self._trials.change(trial_id, {MORE_STEPS: True}, beside=Update(pk, sk, change))
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        self._change(trial_id, {USER + key: self._texts.text(value)})
+        self._trials.change(trial_id, {USER + key: self._texts.text(value)})
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        self._change(trial_id, {SYSTEM + key: self._texts.text(value)})
+        self._trials.change(trial_id, {SYSTEM + key: self._texts.text(value)})
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         self._studies.row(study_id)
         identifier = trial_rows.trial_id(study_id, trial_number)
-        self._read(identifier)
+        self._trials.read(identifier)
         return identifier
 
     def get_trial_number_from_id(self, trial_id: int) -> int:
-        return int(self._row(trial_id)[NUMBER])
+        return int(self._trials.known(trial_id)[NUMBER])
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         study_id, number = trial_rows.place(trial_id)
@@ -204,7 +204,7 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
             known = self._finished.get(study_id, {}).get(number)
         if known is not None:
             return known
-        row = self._read(trial_id)
+        row = self._trials.read(trial_id)
         later = []
         if row.get(MORE_STEPS):
             later = self._index.query(names.pk_study(self._project, study_id), trial_rows.sk(number) + "#")
@@ -241,7 +241,7 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
 
     def record_heartbeat(self, trial_id: int) -> None:
         try:
-            self._change(trial_id, {BEAT: self._clock().timestamp()})
+            self._trials.change(trial_id, {BEAT: self._clock().timestamp()})
         except UpdateFinishedTrialError:
             return  # the last beat came after the end
 
@@ -262,68 +262,3 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
 
     def get_heartbeat_stale_trial_callback(self) -> DeadTrial | None:
         return self._on_dead_trial
-
-    # --- rows
-
-    def _row(self, trial_id: int) -> Row:
-        """The row as this process knows it."""
-        with self._lock:
-            known = self._rows.get(trial_id)
-        return known if known is not None else self._read(trial_id)
-
-    def _read(self, trial_id: int) -> Row:
-        """The row as it is. Raises KeyError."""
-        study_id, number = trial_rows.place(trial_id)
-        row = self._index.get(names.pk_study(self._project, study_id), trial_rows.sk(number))
-        if row is None:
-            raise KeyError(f"project {self._project!r} has no trial {trial_id}")
-        with self._lock:
-            self._rows[trial_id] = row
-        return row
-
-    def _require_open(self, trial_id: int, row: Row) -> None:
-        if TrialState[row[STATE]].is_finished():
-            raise UpdateFinishedTrialError(f"trial {row[NUMBER]} ({trial_id}) has finished and cannot be changed")
-
-    def _change(
-        self, trial_id: int, change: Row, *, state: TrialState | None = None, beside: Update | None = None
-    ) -> bool:
-        """`_changed`; where the row has no room left, with the values in the bucket."""
-        try:
-            return self._changed(trial_id, change, state=state, beside=beside)
-        except RowTooLarge:
-            outside = {
-                name: self._texts.text(self._texts.value(text), inline=0)
-                if name.startswith((USER, SYSTEM))
-                else text
-                for name, text in change.items()
-            }
-            return self._changed(trial_id, outside, state=state, beside=beside)
-
-    def _changed(
-        self, trial_id: int, change: Row, *, state: TrialState | None = None, beside: Update | None = None
-    ) -> bool:
-        """Change an unfinished trial, in the same write as what is `beside` it; with `state` only if it has that
-        one: whether it had. Raises KeyError, UpdateFinishedTrialError."""
-        study_id, number = trial_rows.place(trial_id)
-        pk, sk = names.pk_study(self._project, study_id), trial_rows.sk(number)
-
-        def attempt() -> bool:
-            row = self._row(trial_id)
-            self._require_open(trial_id, row)
-            if state is not None and row[STATE] != state.name:
-                row = self._read(trial_id)
-                self._require_open(trial_id, row)
-                if row[STATE] != state.name:
-                    return False
-            also = () if beside is None else (beside,)
-            try:
-                self._index.transact([Update(pk, sk, change, {STATE: row[STATE]}), *also])
-            except ConflictError:
-                self._read(trial_id)
-                raise
-            with self._lock:
-                self._rows[trial_id] = {**self._rows.get(trial_id, row), **change}
-            return True
-
-        return until_undisturbed(attempt)
