@@ -13,7 +13,10 @@ from tidemill.ports import Put, Row, Update
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 _LAST = chr(0x10FFFF)
-_LOST = {"ConditionalCheckFailed", "TransactionConflict"}
+_LOST = {
+    "ConditionalCheckFailed", "ConditionalCheckFailedException",
+    "TransactionConflict", "TransactionConflictException",
+}  # fmt: skip
 _BUSY = {
     "ProvisionedThroughputExceeded", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
     "ThrottlingError", "ThrottlingException",
@@ -63,7 +66,12 @@ class DynamoIndex:
 
     def transact(self, changes: Sequence[Put | Update]) -> None:
         try:
-            self._client.transact_write_items(TransactItems=[self._item(change) for change in changes])
+            if len(changes) == 1 and _is_repeatable(changes[0]):  # half the price of a transaction, and quicker
+                (request,) = self._item(changes[0]).values()
+                write = self._client.put_item if isinstance(changes[0], Put) else self._client.update_item
+                write(**request)
+            else:
+                self._client.transact_write_items(TransactItems=[self._item(change) for change in changes])
         except ClientError as error:
             raise _translated(error, ", ".join(f"{change.pk} {change.sk}" for change in changes)) from error
 
@@ -103,6 +111,14 @@ class DynamoIndex:
             "ExpressionAttributeNames": {alias: n for alias, n in attribute_names.items() if alias in used},
             "ExpressionAttributeValues": values,
         }
+
+
+def _is_repeatable(change: Put | Update) -> bool:
+    """Whether the change may be made twice: the SDK sends it again when the answer is lost. A condition that the
+    change itself makes false needs a transaction, which DynamoDB knows by its token."""
+    if isinstance(change, Put):
+        return not change.if_absent and change.if_epoch is None
+    return not change.set.keys() & change.if_equal.keys()
 
 
 def _translated(error: ClientError, keys: str) -> TidemillError | ClientError:

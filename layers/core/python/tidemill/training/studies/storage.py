@@ -69,6 +69,8 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
         self._trials = TrialTable(self._index, self._texts, self._project)
         self._finished: dict[int, dict[int, FrozenTrial]] = {}
         self._unfinished: dict[int, int] = {}  # study → the first number that may still change
+        self._next: dict[int, int] = {}  # study → the number that is probably free
+        self._seen: set[int] = set()  # studies that were there
         self._lock = threading.RLock()
 
     def __getstate__(self) -> Any:
@@ -86,6 +88,7 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
     def delete_study(self, study_id: int) -> None:
         self._studies.delete(study_id)
         with self._lock:
+            self._seen.discard(study_id)
             self._finished.pop(study_id, None)
             self._unfinished.pop(study_id, None)
 
@@ -116,15 +119,19 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
     # --- trials
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        self._studies.row(study_id)
         pk = names.pk_study(self._project, study_id)
+        self._require_study(study_id)
 
         def attempt() -> int:
-            number = self._next_number(study_id)
+            number = self._next.get(study_id)
+            if number is None:
+                number = self._next_number(study_id)
             row, later = self._new(number, template_trial)
             changes = [Put(pk, trial_rows.sk(number), row, if_absent=True)]
-            self._index.transact([*changes, *(Put(pk, sk, steps) for sk, steps in later.items())])
             identifier = trial_rows.trial_id(study_id, number)
+            self._next.pop(study_id, None)  # known again once this one is taken
+            self._index.transact([*changes, *(Put(pk, sk, steps) for sk, steps in later.items())])
+            self._next[study_id] = number + 1
             self._trials.remember(identifier, dict(row))
             return identifier
 
@@ -218,10 +225,15 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
         wanted = [trial for trial in trials if states is None or trial.state in states]
         return copy.deepcopy(wanted) if deepcopy else wanted
 
+    def _require_study(self, study_id: int) -> None:
+        """Raises KeyError. Asked once: a study that another process deletes stays open here."""
+        if study_id not in self._seen:
+            self._studies.row(study_id)
+            self._seen.add(study_id)
+
     def _refreshed(self, study_id: int) -> list[FrozenTrial]:
         """All trials by number; only those are read that may have changed since the last time."""
-        if study_id not in self._finished:
-            self._studies.row(study_id)
+        self._require_study(study_id)
         finished, first = self._finished.setdefault(study_id, {}), self._unfinished.get(study_id, 0)
         pk = names.pk_study(self._project, study_id)
         rows: dict[int, list[Row]] = {}
