@@ -8,7 +8,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status deploy synth test test-heavy lint types format lock clean
+.PHONY: help demo up down status deploy synth test test-heavy bench-tuning lint types format lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -40,6 +40,9 @@ test: $(READY) ## every test but the heavy ones
 
 test-heavy: $(READY) ## the long suites
 	@$(BIN)/python -m pytest -m heavy
+
+bench-tuning: $(READY) ## how good the searches are, beside their peers, and what storage costs
+	@$(BIN)/python -m benchmarks.tuning
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .

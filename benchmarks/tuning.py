@@ -1,7 +1,7 @@
-"""How good a search is, and what its storage costs: `python -m benchmarks.tuning` (see the README beside this file).
+"""How good a search is, and what its storage costs: `python -m benchmarks.tuning` (see the README beside it).
 
-Each algorithm minimises functions with a known least value, one trial at a time, and with ten workers that take turns:
-whoever is done tells its value and asks for the next point, while nine others run. Medians over seeds.
+Each algorithm minimises functions with a known least value, one trial at a time, and with ten workers that take
+turns: whoever is done tells its value and asks for the next point, while nine others run. Medians over seeds.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from benchmarks.objectives import OBJECTIVES, Objective
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.memory import MemoryObjects
 from tidemill.training.samplers.gaussian_process import GaussianProcessSampler
+from tidemill.training.samplers.policy_gradient import PolicyGradientSampler
 from tidemill.training.studies.storage import StudyStorage
 
 CHECKPOINTS = (25, 50, 100)
@@ -40,6 +41,7 @@ ALGORITHMS: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: RandomSampler(seed=seed),
     "TPE (Optuna)": lambda seed: TPESampler(seed=seed),
     "TPE (Optuna), constant liar": lambda seed: TPESampler(seed=seed, constant_liar=True),
+    "policy gradient (REINFORCE)": lambda seed: PolicyGradientSampler(seed=seed),
     "Gaussian process, EI": lambda seed: GaussianProcessSampler(seed=seed),
     "Gaussian process, UCB": lambda seed: GaussianProcessSampler(seed=seed, acquisition="ucb"),
     "Gaussian process, Thompson": lambda seed: GaussianProcessSampler(seed=seed, acquisition="thompson"),
@@ -67,7 +69,7 @@ def main() -> None:
 
 def quality(objective: Objective, seeds: int) -> None:
     say(
-        f"**{objective.title}** (least value {objective.least:g}), the best after so many trials, median of {seeds}\n"
+        f"**{objective.title}** (least value {objective.least:g}): the best of so many trials, median of {seeds}\n"
     )
     headings = (
         [f"{n} trials" for n in CHECKPOINTS] + [f"{n}, {WORKERS} workers" for n in CHECKPOINTS] + ["s a trial"]

@@ -31,8 +31,9 @@ def close_batch(
     index: Index,
     clock: Clock,
 ) -> Answer:
-    """`closed` (the batch is, by this call or an earlier one), `later` (another execution will close it),
-    `waiting` (look again after `wait_seconds`), `empty` (a `_SUCCESS` and nothing else).
+    """`closed` (by this call or an earlier one of the same upload, which goes on with the batch), `later` (another
+    execution goes on with it), `waiting` (look again after `wait_seconds`), `empty` (a `_SUCCESS` and nothing
+    else).
 
     `looks` counts the calls before this one. Raises ConflictError when files keep coming in.
     """
@@ -43,22 +44,24 @@ def close_batch(
     def attempt() -> Answer:
         found = batches.gathering(index, project, folder)
         if found is None or found["batch_id"] != batch_id or found["state"] == CLOSED:
-            return {**answer, "outcome": _closed_before(index, project, batch_id)}
+            return {**answer, "outcome": _closed_before(index, project, batch_id, upload_id)}
         if not found["complete"] and found["latest"] != upload_id:
             return {**answer, "outcome": "later"}
         rows = _members(index, project, batch_id)
         if looks < LOOKS and _on_their_way(bucket, project, folder, rows, objects=objects, index=index):
             return {**answer, "outcome": "waiting", "wait_seconds": LOOK_SECONDS}
         members = [row for row in rows if row.get("file")]
-        _close(project, found, members, objects=objects, index=index, clock=clock)
+        _close(project, found, members, upload_id, objects=objects, index=index, clock=clock)
         return {**answer, "outcome": "closed" if members else "empty"}
 
     return candidates.until_undisturbed(attempt)
 
 
-def _closed_before(index: Index, project: str, batch_id: str) -> str:
+def _closed_before(index: Index, project: str, batch_id: str, upload_id: str) -> str:
+    """One execution goes on with a batch: the one that closed it, or any if that one failed. Of a thousand files,
+    each would validate all of them again."""
     row = index.get(names.pk(project), names.sk_batch(batch_id))
-    if row is None:
+    if row is None or (row["closed_by"] != upload_id and row["state"] != uploads.FAILED):
         return "later"
     return "closed" if row["files"] else "empty"
 
@@ -88,7 +91,14 @@ def _on_their_way(
 
 
 def _close(
-    project: str, found: Row, members: list[Row], *, objects: ObjectStore, index: Index, clock: Clock
+    project: str,
+    found: Row,
+    members: list[Row],
+    closer: str,
+    *,
+    objects: ObjectStore,
+    index: Index,
+    clock: Clock,
 ) -> None:
     """Write the members, then make them the batch's. Whoever registers a file meanwhile changes `latest`."""
     batch_id, at = found["batch_id"], clock()
@@ -101,6 +111,7 @@ def _close(
         "generation": found["epoch"],
         "state": uploads.REGISTERED if members else uploads.UNCHANGED,
         "files": len(members),
+        "closed_by": closer,
         **{name: value for name, value in told.items() if value},
     }
     closing = Update(

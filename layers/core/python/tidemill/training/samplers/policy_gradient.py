@@ -1,0 +1,146 @@
+"""Search by reinforcement learning: a policy that draws parameters, and learns from what they gave.
+
+REINFORCE with a baseline (Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist
+Reinforcement Learning", Machine Learning 8, 1992), as Zoph and Le used it to search architectures (2017). The
+space is divided: a number into BINS ranges, a category into its choices. The policy draws each parameter by
+itself, from a softmax over its parts, and within a range evenly. A finished trial moves the policy along the
+gradient of the logarithm of its probability, times its advantage. The reward is a rank, so that scale and
+outliers of the objective do not matter (Wierstra et al., "Natural Evolution Strategies", JMLR 2014, section
+3.1), and the baseline is the mean rank.
+
+The policy is not stored: it follows from the finished trials in their order, so that any worker comes to the same.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna import Study
+from optuna._transform import _SearchSpaceTransform
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.search_space import IntersectionSearchSpace
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+Array = NDArray[np.float64]
+
+BINS = 16
+RATE = 0.7
+WIDTH = 1.0
+LEAST_SHARE = 0.1
+
+
+class PolicyGradientSampler(BaseSampler):
+    """`rate` is how far one trial moves the policy, `least_share` the share of draws that stay even, so that no
+    part of the space is given up. Studies of several objectives are refused (ValueError)."""
+
+    def __init__(self, *, rate: float = RATE, least_share: float = LEAST_SHARE, seed: int = 0) -> None:
+        self._rate, self._least_share, self._seed = rate, least_share, seed
+        self._independent = RandomSampler(seed=seed)
+        self._space = IntersectionSearchSpace()
+
+    def reseed_rng(self) -> None:
+        self._independent.reseed_rng()
+
+    def infer_relative_search_space(
+        self,
+        study: Study,
+        trial: FrozenTrial,  # noqa: ARG002  (Optuna's signature)
+    ) -> dict[str, BaseDistribution]:
+        _require_one_objective(study)
+        space = self._space.calculate(study)
+        return {name: each for name, each in sorted(space.items()) if not each.single()}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        _require_one_objective(study)
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        generator = np.random.default_rng([self._seed, trial.number])
+        trials = study._get_trials(deepcopy=False, states=(TrialState.COMPLETE,), use_cache=True)
+        done = [each for each in trials if search_space.keys() <= each.params.keys()]
+        sign = 1.0 if study.direction == StudyDirection.MINIMIZE else -1.0
+        gains = advantages(sign * np.array([each.value for each in done], dtype=np.float64))
+        return {name: self._drawn(name, each, done, gains, generator) for name, each in search_space.items()}
+
+    def _drawn(
+        self,
+        name: str,
+        distribution: BaseDistribution,
+        done: Sequence[FrozenTrial],
+        gains: Array,
+        generator: np.random.Generator,
+    ) -> Any:
+        parts = Parts(name, distribution)
+        actions = [parts.of(each.params[name]) for each in done]
+        shares = learnt(parts, actions, gains, rate=self._rate)
+        even = np.full(parts.count, 1 / parts.count)
+        mixed = (1 - self._least_share) * shares + self._least_share * even
+        return parts.value(int(generator.choice(parts.count, p=mixed)), generator)
+
+
+class Parts:
+    """The parts of a parameter's range that the policy draws from."""
+
+    def __init__(self, name: str, distribution: BaseDistribution) -> None:
+        self._name, self._distribution = name, distribution
+        self.ordered = not isinstance(distribution, CategoricalDistribution)
+        self._transform = _SearchSpaceTransform({name: distribution}, transform_0_1=self.ordered)
+        self.count = BINS if self.ordered else len(self._transform.bounds)
+
+    def of(self, value: Any) -> int:
+        """The part that a value is in; of one out of range, the nearest."""
+        if not self.ordered:
+            return int(self._distribution.to_internal_repr(value))
+        place = float(self._transform.transform({self._name: value})[0])
+        return min(max(int(place * BINS), 0), BINS - 1)
+
+    def value(self, part: int, generator: np.random.Generator) -> Any:
+        """A value from that part."""
+        if not self.ordered:
+            return self._distribution.to_external_repr(part)
+        place = (part + generator.random()) / BINS
+        return self._transform.untransform(np.array([place]))[self._name]
+
+    def smeared(self, part: int) -> Array:
+        """What an action teaches: itself and, in a range, its neighbours a little. Adds up to one."""
+        if not self.ordered:
+            alone: Array = np.eye(self.count)[part]
+            return alone
+        near: Array = np.exp(-0.5 * ((np.arange(self.count) - part) / WIDTH) ** 2)
+        return near / near.sum()
+
+
+def advantages(values: Array) -> Array:
+    """What each trial gave beyond the mean, by its rank among it and those before it: from 1 (the best so far) to
+    -1. The first one teaches nothing."""
+    gains = np.zeros(len(values))
+    for number in range(1, len(values)):
+        before = values[:number]
+        worse = np.count_nonzero(before > values[number]) + 0.5 * np.count_nonzero(before == values[number])
+        gains[number] = 2 * worse / number - 1
+    return gains
+
+
+def learnt(parts: Parts, actions: Sequence[int], gains: Array, *, rate: float) -> Array:
+    """The policy [parts.count] after these actions, in their order."""
+    logits = np.zeros(parts.count)
+    for action, gain in zip(actions, gains, strict=True):
+        logits += rate * gain * (parts.smeared(action) - softmax(logits))
+    return softmax(logits)
+
+
+def softmax(logits: Array) -> Array:
+    powers: Array = np.exp(logits - logits.max())
+    return powers / powers.sum()
+
+
+def _require_one_objective(study: Study) -> None:
+    if len(study.directions) > 1:
+        raise ValueError("a policy searches for one objective; choose nsga2 or nsga3 for several")
