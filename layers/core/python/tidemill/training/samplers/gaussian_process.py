@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from optuna import Study
 from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.search_space import IntersectionSearchSpace
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
 from tidemill.training.samplers.acquisition import ACQUISITIONS, Acquisition
+from tidemill.training.samplers.single_objective import SingleObjectiveSampler, sign
 from tidemill.training.samplers.surrogate import Surrogate, fit
 
 Array = NDArray[np.float64]
@@ -34,34 +32,15 @@ STEP = 1e-5
 THOMPSON = "thompson"
 
 
-class GaussianProcessSampler(BaseSampler):
-    """`acquisition`: ei (default), pi, ucb or thompson. The first `startup` trials are drawn evenly. Studies of
-    several objectives are refused (ValueError). The same study, seed and number of a trial give the same point."""
+class GaussianProcessSampler(SingleObjectiveSampler):
+    """`acquisition`: ei (default), pi, ucb or thompson. The first `startup` trials are drawn evenly. The same
+    study, seed and number of a trial give the same point."""
 
     def __init__(self, *, acquisition: str = "ei", startup: int = STARTUP, seed: int = 0) -> None:
         if acquisition not in (*ACQUISITIONS, THOMPSON):
             raise ValueError(f"acquisition {acquisition!r}: choose one of {', '.join([*ACQUISITIONS, THOMPSON])}")
-        self._acquisition, self._startup, self._seed = acquisition, startup, seed
-        self._independent = RandomSampler(seed=seed)
-        self._space = IntersectionSearchSpace()
-
-    def reseed_rng(self) -> None:
-        self._independent.reseed_rng()
-
-    def infer_relative_search_space(
-        self,
-        study: Study,
-        trial: FrozenTrial,  # noqa: ARG002  (Optuna's signature)
-    ) -> dict[str, BaseDistribution]:
-        _require_one_objective(study)
-        space = self._space.calculate(study)
-        return {name: each for name, each in sorted(space.items()) if not each.single()}
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        _require_one_objective(study)
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+        super().__init__(seed)
+        self._acquisition, self._startup = acquisition, startup
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -74,8 +53,7 @@ class GaussianProcessSampler(BaseSampler):
         done = [t for t in trials if t.state == TrialState.COMPLETE and space.has(t)]
         if len(done) < self._startup:
             return space.params(_sobol(space.dimensions, trial.number, self._seed))
-        sign = 1.0 if study.direction == StudyDirection.MINIMIZE else -1.0
-        values = _standardised(sign * np.array([t.value for t in done], dtype=np.float64))
+        values = _standardised(sign(study) * np.array([t.value for t in done], dtype=np.float64))
         known = fit(space.points(done), values, seed=self._seed)
         others = (t for t in trials if t.state == TrialState.RUNNING and t.number != trial.number)
         running = [t for t in others if space.has(t)]
@@ -100,11 +78,6 @@ class GaussianProcessSampler(BaseSampler):
         fresh = choice[~_taken(choice, process.points)]
         choice = fresh if len(fresh) else candidates[order]
         return np.asarray(choice[int(np.argmax(_scores(asked, process, best, choice)))])
-
-
-def _require_one_objective(study: Study) -> None:
-    if len(study.directions) > 1:
-        raise ValueError("a Gaussian process searches for one objective; choose nsga2 or nsga3 for several")
 
 
 class _Space:

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from optuna import Study
 from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.search_space import IntersectionSearchSpace
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from tidemill.training.samplers.single_objective import SingleObjectiveSampler, sign
 
 Array = NDArray[np.float64]
 
@@ -32,32 +31,13 @@ WIDTH = 1.0
 LEAST_SHARE = 0.1
 
 
-class PolicyGradientSampler(BaseSampler):
+class PolicyGradientSampler(SingleObjectiveSampler):
     """`rate` is how far one trial moves the policy, `least_share` the share of draws that stay even, so that no
     part of the space is given up. Studies of several objectives are refused (ValueError)."""
 
     def __init__(self, *, rate: float = RATE, least_share: float = LEAST_SHARE, seed: int = 0) -> None:
-        self._rate, self._least_share, self._seed = rate, least_share, seed
-        self._independent = RandomSampler(seed=seed)
-        self._space = IntersectionSearchSpace()
-
-    def reseed_rng(self) -> None:
-        self._independent.reseed_rng()
-
-    def infer_relative_search_space(
-        self,
-        study: Study,
-        trial: FrozenTrial,  # noqa: ARG002  (Optuna's signature)
-    ) -> dict[str, BaseDistribution]:
-        _require_one_objective(study)
-        space = self._space.calculate(study)
-        return {name: each for name, each in sorted(space.items()) if not each.single()}
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        _require_one_objective(study)
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+        super().__init__(seed)
+        self._rate, self._least_share = rate, least_share
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -65,8 +45,7 @@ class PolicyGradientSampler(BaseSampler):
         generator = np.random.default_rng([self._seed, trial.number])
         trials = study._get_trials(deepcopy=False, states=(TrialState.COMPLETE,), use_cache=True)
         done = [each for each in trials if search_space.keys() <= each.params.keys()]
-        sign = 1.0 if study.direction == StudyDirection.MINIMIZE else -1.0
-        gains = advantages(sign * np.array([each.value for each in done], dtype=np.float64))
+        gains = advantages(sign(study) * np.array([each.value for each in done], dtype=np.float64))
         return {name: self._drawn(name, each, done, gains, generator) for name, each in search_space.items()}
 
     def _drawn(
@@ -139,8 +118,3 @@ def learnt(parts: Parts, actions: Sequence[int], gains: Array, *, rate: float) -
 def softmax(logits: Array) -> Array:
     powers: Array = np.exp(logits - logits.max())
     return powers / powers.sum()
-
-
-def _require_one_objective(study: Study) -> None:
-    if len(study.directions) > 1:
-        raise ValueError("a policy searches for one objective; choose nsga2 or nsga3 for several")
