@@ -1,7 +1,9 @@
 """The CDK app. Chooses the arguments; `infra/` does the rest.
 
-cdk deploy --all -c stage=local|dev|prod [-c alarm_email=…] [-c architecture=arm64] [-c
-nag=true]"""
+cdk deploy --all -c stage=local|dev|prod [-c alarm_email=…] [-c architecture=arm64] [-c nag=true]
+
+The projects are those of `projects/`, or of the folder that TIDEMILL_PROJECTS names.
+"""
 
 import dataclasses
 import json

@@ -4,7 +4,8 @@ file).
 The whole way that a person goes: `tidemill data push` of a folder, each file an S3 event, a state machine that
 reads, profiles and checks it, one version of them all; then again without news, with news, a diff and a
 download. Times are of one run, by the clock, from the command's start until the version is there. Trainings that
-the versions start are stopped: they are not what is measured."""
+the versions start are stopped: they are not what is measured.
+"""
 
 import argparse
 import json

@@ -47,13 +47,13 @@ def push(
     The files of a folder become one dataset version together. Files that the newest version has, under the same
     path and with the same content, are not uploaded again (where `mode` is `replace`: only if nothing else is
     news). With --wait the exit code is 0 when a model of this data serves (or when the same content was there
-    before), and 1 when it was quarantined, or the run was refused or failed."""
+    before), and 1 when it was quarantined, or the run was refused or failed.
+    """
     deployment = Deployment.of(stage)
     deployment.require_project(project)
-    with progress.doing(f"comparing {file} with the newest version", quiet=as_json):
-        found = (
-            News(uploading.wishes(file, name), 0, 0) if everything else news.of(deployment, project, file, name)
-        )
+    found = News(uploading.wishes(file, name), 0, 0) if everything else None
+    with progress.doing(f"comparing {file} with the newest version", quiet=as_json or everything):
+        found = found or news.of(deployment, project, file, name)
     facts: dict[str, Any] = {"project": project, "files": len(found.wishes), "unchanged": found.unchanged}
     if not found.wishes:
         facts["upload"] = {"state": UNCHANGED, "dataset_version": found.version}

@@ -165,7 +165,6 @@ def test_fantasies_average_to_what_is_known_and_leave_no_doubt_where_they_are(
 
 
 def test_the_prior_is_part_of_what_is_maximised(process: surrogate.Surrogate) -> None:
-    regressor = surrogate._Probable(process.kernel, optimizer=None).fit(process.points, process.values[:, 0])
     theta = np.append(process.kernel.theta, -9.0)
     full = surrogate._Probable(process.kernel + surrogate.WhiteKernel(1e-4), optimizer=None)
     full.fit(process.points, process.values[:, 0])
@@ -178,7 +177,6 @@ def test_the_prior_is_part_of_what_is_maximised(process: surrogate.Surrogate) ->
         step = np.eye(len(theta))[place] * 1e-5
         numeric = (full.log_marginal_likelihood(theta + step) - full.log_marginal_likelihood(theta - step)) / 2e-5
         assert gradient[place] == pytest.approx(numeric, rel=1e-3, abs=1e-4)
-    assert np.isfinite(regressor.log_marginal_likelihood())
 
 
 @pytest.mark.parametrize("z", [-1e8, -1e5, -50.0, -10.0, -3.0, -1.0, -0.5, 0.0, 1.0, 5.0])

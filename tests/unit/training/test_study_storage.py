@@ -9,14 +9,14 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from tidemill import Client, names
+from tidemill import Client, again, names
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects
 from tidemill.errors import RowTooLarge, StoreBusy
-from tidemill.training.studies import again, trial_rows
+from tidemill.training.studies import trial_rows
 from tidemill.training.studies.storage import StudyStorage
 from tidemill.training.studies.texts import INLINE
 
@@ -322,7 +322,7 @@ def test_a_table_that_stays_busy_ends_in_its_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(index, "get", never)
     with pytest.raises(StoreBusy):
         again.Patient(index).get("pk", "sk")
-    assert len(waited) == again.ATTEMPTS - 1
+    assert len(waited) == again.PATIENT_ATTEMPTS - 1
     assert max(waited) <= 0.25
 
 
@@ -364,7 +364,9 @@ def test_the_client_opens_it_by_stage(opened: Any, ports: Any, monkeypatch: pyte
     study.optimize(objective, n_trials=2)
     assert len(optuna.load_study(storage=client.studies("tides"), study_name="run-1").trials) == 2
     monkeypatch.setattr(Client, "_parameter", lambda _, thing: f"the {thing}")
-    here = Client("local", endpoint="http://127.0.0.1:9").studies("tides", heartbeat_seconds=5)
+    client = Client("local", endpoint="http://127.0.0.1:9")
+    assert client.index.table == "the table"  # it has a session of its own by now
+    here = client.studies("tides", heartbeat_seconds=5)
     there = pickle.loads(pickle.dumps(here))
     assert there._index._index.table == "the table"
     assert there.get_heartbeat_interval() == 5
@@ -376,4 +378,3 @@ def test_keys_sort_as_numbers(ports: Any) -> None:
     with pytest.raises(OverflowError, match="begin another one"):
         trial_rows.trial_id(1, trial_rows.TRIALS_OF_A_STUDY)
     assert names.pk_study("tides", 3) == "STUDY#tides#0000003"
-    assert IntDistribution(1, 9, log=True).log

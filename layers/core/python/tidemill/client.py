@@ -75,6 +75,7 @@ class Client:
             self._endpoint = os.environ.get("AWS_ENDPOINT_URL") or LOCAL_ENDPOINT
         self._session = session
         self._objects, self._index = objects, index
+        self._is_given = any(given is not None for given in (session, objects, index))
         self._by, self._read, self._clock = by, read, clock
 
     def __repr__(self) -> str:
@@ -137,14 +138,13 @@ class Client:
     def studies(
         self, project: str, *, heartbeat_seconds: int | None = None, grace_seconds: int | None = None
     ) -> "StudyStorage":
-        """The Optuna storage of a project's studies, for `optuna.load_study(storage=…, study_name=…)`, of which
-        the names are those of its runs. With `heartbeat_seconds`, trials that fall silent are marked as failed.
-        Needs Optuna. In another process (pickled) it opens the stage anew, by the credentials that it finds
-        there."""
+        """The Optuna storage of a project's studies, for `optuna.load_study(storage=…, study_name=…)`. Notebooks
+        and workers share them; runs do not use it yet. Needs Optuna. With `heartbeat_seconds`, trials that fall
+        silent are marked as failed. In another process (pickled) it opens the stage anew, by the credentials that
+        it finds there; one over a session or ports that were given cannot be pickled."""
         from tidemill.training.studies.storage import StudyStorage
 
-        own = self._session is not None or self._objects is not None
-        connect = (lambda: (self.index, self.objects)) if own else _Stage(self.stage, self._endpoint)
+        connect = (lambda: (self.index, self.objects)) if self._is_given else _Stage(self.stage, self._endpoint)
         return StudyStorage(connect, project, heartbeat_seconds=heartbeat_seconds, grace_seconds=grace_seconds)
 
     @cached_property

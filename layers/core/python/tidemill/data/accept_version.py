@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from tidemill import names
+from tidemill.again import until_undisturbed
 from tidemill.data import batches, candidates, moves, next_version, openlineage, uploads, versions
 from tidemill.data.batches import Batch
 from tidemill.errors import UploadRejected
@@ -52,7 +53,7 @@ def accept_version(
             batch = Batch(_settle(batch, project, objects, index, clock), batch.files)
         return _settled(batch, objects, index, clock, store)
 
-    return candidates.until_undisturbed(attempt)
+    return until_undisturbed(attempt)
 
 
 def _settle(batch: Batch, project: Project, objects: ObjectStore, index: Index, clock: Clock) -> dict[str, Any]:

@@ -5,21 +5,17 @@ the parent may have moved while the batch was validated. Both give the same answ
 history.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal
 
 from tidemill import names
 from tidemill.data import moves, uploads, versions
 from tidemill.data.batches import Batch
 from tidemill.data.manifests import File, Manifest
-from tidemill.errors import ConflictError
 from tidemill.ports import Index, ObjectStore, Row
 from tidemill.projects import Project
-
-ATTEMPTS = 10
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -111,14 +107,3 @@ def close(batch: Batch, candidate: Candidate, *, objects: ObjectStore, index: In
             noted = uploads.latest(batch.row, candidate.seen.get(batch.files[0].path))
     moved = moves.move(batch.row, {**changes, **noted.mark}, at=at, by=by)
     return moves.made(objects, index, moved, *noted.changes)
-
-
-def until_undisturbed(attempt: Callable[[], T]) -> T:
-    """Make an attempt again, from reading on, while others win the race for the same rows. Raises ConflictError
-    after ATTEMPTS; the state machine then waits a random while and starts afresh."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return attempt()
-        except ConflictError:
-            continue
-    return attempt()

@@ -8,7 +8,8 @@ batch's row.
 from typing import Any
 
 from tidemill import names
-from tidemill.data import batches, candidates, moves, uploads
+from tidemill.again import until_undisturbed
+from tidemill.data import batches, moves, uploads
 from tidemill.data.batches import CLOSED, OPEN
 from tidemill.ports import Clock, Index, ObjectStore, Row, Update
 
@@ -54,7 +55,7 @@ def close_batch(
         _close(project, found, members, upload_id, objects=objects, index=index, clock=clock)
         return {**answer, "outcome": "closed" if members else "empty"}
 
-    return candidates.until_undisturbed(attempt)
+    return until_undisturbed(attempt)
 
 
 def _closed_before(index: Index, project: str, batch_id: str, upload_id: str) -> str:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tidemill import canonical, names
+from tidemill.again import until_undisturbed
 from tidemill.data import (
-    candidates,
     contents,
     erasures,
     lineage,
@@ -154,11 +154,11 @@ def _replaced(search: Search, wanted: set[str], ports: Ports, *, dry_run: bool) 
 def _carry_out(plan: Record, project: Project, subject: Subject, ports: Ports) -> dict[str, Any]:
     objects, index = ports.objects, ports.index
     kept = scrub.resketch(plan, project, objects=objects, index=index)
-    made = candidates.until_undisturbed(lambda: _made(plan, ports))
+    made = until_undisturbed(lambda: _made(plan, ports))
     _record_made(made, plan, ports)
     moved = _move_tags(plan, made, ports)
     fact = _fact(plan, made, ports)
-    candidates.until_undisturbed(lambda: _mark(fact, ports))
+    until_undisturbed(lambda: _mark(fact, ports))
     for number in fact["models"]:
         key = f"{names.model(project.name, number)}erased-{fact['id']}.json"
         erasures.keep(objects, key, {"project": project.name, "model": number, **erasures.mark(fact)})

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tidemill import names
-from tidemill.data import candidates, folders, push, versions
+from tidemill.again import until_undisturbed
+from tidemill.data import folders, push, versions
 from tidemill.data.folders import Found
 from tidemill.data.manifests import File, Manifest
 from tidemill.data.push import Plan
@@ -88,7 +89,7 @@ def commit(folder: Path, store: Store, *, clock: Clock, reason: str = "", author
             manifest, plan, head, store, clock=clock, reason=reason or f"folder {folder.name}", author=author
         ), plan
 
-    return candidates.until_undisturbed(attempt)
+    return until_undisturbed(attempt)
 
 
 def _reader(store: Store, parent: Manifest) -> push.Reader:

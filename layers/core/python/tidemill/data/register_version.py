@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tidemill import names
+from tidemill.again import until_undisturbed
 from tidemill.data import batches, candidates, moves, uploads
 from tidemill.data.batches import Batch
 from tidemill.data.divisions import SPLIT_BYTES, Divided, Dividing
@@ -87,7 +88,7 @@ def register_version(
             rejection = {"code": error.code, "reason": error.reason, "validation_key": error.report}
             return {**_ids(arrived), "outcome": "rejected", **rejection}
 
-    return candidates.until_undisturbed(attempt)
+    return until_undisturbed(attempt)
 
 
 class _Reading:

@@ -33,7 +33,7 @@ LEAST_SHARE = 0.1
 
 class PolicyGradientSampler(SingleObjectiveSampler):
     """`rate` is how far one trial moves the policy, `least_share` the share of draws that stay even, so that no
-    part of the space is given up. Studies of several objectives are refused (ValueError)."""
+    part of the space is given up."""
 
     def __init__(self, *, rate: float = RATE, least_share: float = LEAST_SHARE, seed: int = 0) -> None:
         super().__init__(seed)

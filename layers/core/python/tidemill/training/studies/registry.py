@@ -1,7 +1,8 @@
 """The studies of a project: their numbers, names, directions and attributes.
 
 A study is the row `STUDY#<id>` of its project, and `STUDYNAME#<digest>` holds who has a name. Nothing is ever
-removed from the table: a deleted study is marked, its name is free again, its id is not."""
+removed from the table: a deleted study is marked, its name is free again, its id is not.
+"""
 
 import contextlib
 import secrets
@@ -20,10 +21,10 @@ from optuna.study._frozen import FrozenStudy
 from optuna.study._study_direction import StudyDirection
 
 from tidemill import canonical, names
+from tidemill.again import PATIENT_ATTEMPTS, until_undisturbed
 from tidemill.errors import ConflictError
 from tidemill.ports import Index, Put, Row, Update
 from tidemill.training.studies import trial_rows
-from tidemill.training.studies.again import until_undisturbed
 from tidemill.training.studies.texts import Texts
 from tidemill.training.studies.trial_rows import SYSTEM, USER
 
@@ -58,7 +59,7 @@ class Registry:
             )
             return number
 
-        return until_undisturbed(attempt)
+        return until_undisturbed(attempt, attempts=PATIENT_ATTEMPTS)
 
     def delete(self, study_id: int) -> None:
         """Mark a study as deleted, and free its name."""
@@ -69,7 +70,7 @@ class Registry:
             gone = Update(self._pk, names.sk_study(study_id), {"deleted": True}, {"deleted": False})
             self._index.transact([gone, self._holds(row["name"], 0, holder)])
 
-        until_undisturbed(attempt)
+        until_undisturbed(attempt, attempts=PATIENT_ATTEMPTS)
 
     def row(self, study_id: int) -> Row:
         """The row of a study."""

@@ -4,7 +4,8 @@
 
 Each trial is a row in the partition of its study. Numbers are dense: a trial takes the first free one, and the
 table lets one writer have it. A change asks within the same write that the trial is not finished, so that no
-finished trial ever changes. What is finished is read once; others are read anew with every look."""
+finished trial ever changes. What is finished is read once; others are read anew with every look.
+"""
 
 import contextlib
 import copy
@@ -23,10 +24,10 @@ from optuna.study._study_direction import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tidemill import names
+from tidemill.again import PATIENT_ATTEMPTS, Patient, until_undisturbed
 from tidemill.errors import ConflictError
 from tidemill.ports import Index, ObjectStore, Put, Row, Update
 from tidemill.training.studies import trial_rows
-from tidemill.training.studies.again import Patient, until_undisturbed
 from tidemill.training.studies.registry import Registry, directions_of
 from tidemill.training.studies.texts import Texts
 from tidemill.training.studies.trial_rows import BEAT, MORE_STEPS, NUMBER, PARAMETER, STATE, STEP, SYSTEM, USER
@@ -135,7 +136,7 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
             self._trials.remember(identifier, dict(row))
             return identifier
 
-        return until_undisturbed(attempt)
+        return until_undisturbed(attempt, attempts=PATIENT_ATTEMPTS)
 
     def _new(self, number: int, template: FrozenTrial | None) -> tuple[Row, dict[str, Row]]:
         if template is None:

@@ -2,7 +2,8 @@
 
 A row holds 400 KB at most (DynamoDB), and samplers keep whole populations in an attribute. A value is its JSON
 text, which keeps infinities and NaN as Optuna does; above INLINE characters the row has `@` and the SHA-256 of
-the text, and the text lies in the bucket under that digest, written once, before the row."""
+the text, and the text lies in the bucket under that digest, written once, before the row.
+"""
 
 import json
 from functools import lru_cache

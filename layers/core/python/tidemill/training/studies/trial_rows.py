@@ -2,7 +2,8 @@
 
 Parameters, attributes and steps are attributes of their own (`p:depth`, `u:note`, `s:cma:1`, `i:3`), so that two
 writers of one trial lose nothing of each other. Steps from STEPS_IN_ROW on lie in rows beside the trial's, so
-that no row outgrows what the table takes. Times are UTC; Optuna's are local and without a zone."""
+that no row outgrows what the table takes. Times are UTC; Optuna's are local and without a zone.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime

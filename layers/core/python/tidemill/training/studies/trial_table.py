@@ -6,10 +6,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from tidemill import names
+from tidemill.again import PATIENT_ATTEMPTS, until_undisturbed
 from tidemill.errors import ConflictError, RowTooLarge
 from tidemill.ports import Index, Row, Update
 from tidemill.training.studies import trial_rows
-from tidemill.training.studies.again import until_undisturbed
 from tidemill.training.studies.texts import Texts
 from tidemill.training.studies.trial_rows import NUMBER, STATE, SYSTEM, USER
 
@@ -88,4 +88,4 @@ class TrialTable:
                 self._rows[trial_id] = {**self._rows.get(trial_id, row), **change}
             return True
 
-        return until_undisturbed(attempt)
+        return until_undisturbed(attempt, attempts=PATIENT_ATTEMPTS)
