@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.projects import Search
-from tidemill.training.search import draw, space
+from tidemill.training.search import draw
+from tidemill.training.spaces import space
 
 ROOT = Path(__file__).resolve().parents[3]
 ALGORITHMS = ("linear", "gradient_boosting", "random_forest")

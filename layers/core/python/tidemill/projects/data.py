@@ -1,0 +1,63 @@
+"""The parts of a project file about data: columns, uploads, quality, and how rows are split."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from tidemill.projects.strict import Strict
+
+
+class Kind(StrEnum):
+    """What a column holds."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    CATEGORY = "category"
+    TIMESTAMP = "timestamp"
+
+    @property
+    def numeric(self) -> bool:
+        return self in (Kind.NUMBER, Kind.INTEGER)
+
+
+class Column(Strict):
+    """The rule of one column. `minimum` and `maximum` are inclusive; `allowed` lists the only values."""
+
+    type: Kind
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str | int | float, ...] | None = None
+
+
+class Batch(Strict):
+    """When the files of a folder below `incoming/<project>/` are complete: with a `_SUCCESS` object, or once no
+    file has come for `quiet_seconds`."""
+
+    quiet_seconds: int = Field(60, ge=1, le=86_400)
+
+
+class Quality(Strict):
+    """What is done about data that is not as it should be."""
+
+    tolerated: float = Field(
+        0.01, ge=0, lt=1, description="largest share of an upload's rows that may break rules and be left out"
+    )
+    personal_data: Literal["allow", "mask", "refuse"] = "refuse"
+    personal_columns: tuple[str, ...] = Field((), description="columns that may hold personal data all the same")
+    duplicates: Literal["allow", "warn", "refuse"] = "warn"
+    leakage: Literal["allow", "warn", "refuse"] = "warn"
+    keys: Literal["allow", "warn", "refuse"] = Field("warn", description="rows whose `key` is there already")
+    contract: Literal["allow", "warn", "refuse"] = Field("warn", description="columns unlike those of version 1")
+    on_shift: Literal["warn", "hold"] = Field(
+        "warn", description="what a shift against the parent does to training"
+    )
+    collapse: float = Field(0.1, ge=0, lt=1, description="least share of a class, relative to the parent's share")
+
+
+class Split(Strict):
+    """Shares of the rows, the latest last: [train | validation | holdout], ordered by the time column."""
+
+    validation: float = Field(0.2, gt=0, lt=0.5)
+    holdout: float = Field(0.2, gt=0, lt=0.5)

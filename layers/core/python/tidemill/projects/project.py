@@ -1,0 +1,67 @@
+"""The project file as a whole."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tidemill.projects.data import Batch, Column, Kind, Quality, Split
+from tidemill.projects.monitoring import Drift, Retraining
+from tidemill.projects.release import Rollout
+from tidemill.projects.strict import Strict
+from tidemill.projects.training import Gates, Search
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
+
+
+class Project(Strict):
+    """One ML problem. `features` are what a request carries; `target` is what it asks for."""
+
+    name: Name
+    description: str
+    task: Literal["classification", "regression"]
+    target: str
+    time: str | None = None
+    entity: str | None = None
+    sensitive: tuple[str, ...] = ()
+    mode: Literal["append", "replace"] = "append"
+    columns: Mapping[str, Column]
+    features: tuple[str, ...]
+    min_rows: int = Field(50, ge=10)
+    key: tuple[str, ...] = Field((), description="the columns that together name a row")
+    batch: Batch = Batch()
+    quality: Quality = Quality()
+    split: Split = Split()
+    search: Search = Search()
+    gates: Gates = Gates()
+    rollout: Rollout = Rollout()
+    drift: Drift = Drift()
+    retraining: Retraining = Retraining()
+    max_instances: int = Field(1000, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> "Project":
+        named = [self.target, *self.features, *self.sensitive, *self.key]
+        named += [column for column in (self.time, self.entity) if column]
+        missing = sorted(set(named) - set(self.columns))
+        if missing:
+            raise ValueError(f"columns: no rule for {missing}; add each to `columns`")
+        if self.target in self.features:
+            raise ValueError(f"features: {self.target!r} is the target and would leak; remove it")
+        if not self.features:
+            raise ValueError("features: at least one is needed")
+        timestamps = [name for name in self.features if self.columns[name].type is Kind.TIMESTAMP]
+        if timestamps:
+            raise ValueError(f"features: {timestamps} are timestamps; derive numbers from them instead")
+        if not self.columns[self.target].type.numeric:
+            raise ValueError(f"target: {self.target!r} must be a number (0 and 1 for classification)")
+        return self
+
+    @property
+    def metric(self) -> str:
+        """The metric that the search minimises and the gates compare."""
+        return "log_loss" if self.task == "classification" else "rmse"
+
+    def feature_columns(self) -> dict[str, Column]:
+        """The rules of the features, in the order of `features`."""
+        return {name: self.columns[name] for name in self.features}
