@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
+from tidemill.projects.gates import Gates, Slices
 from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.release import Rollout
 from tidemill.projects.strict import Strict
-from tidemill.projects.training import Gates, Search
+from tidemill.projects.training import Search
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 
@@ -33,6 +34,7 @@ class Project(Strict):
     quality: Quality = Quality()
     split: Split = Split()
     search: Search = Search()
+    slices: Slices = Slices()
     gates: Gates = Gates()
     rollout: Rollout = Rollout()
     drift: Drift = Drift()
@@ -41,7 +43,7 @@ class Project(Strict):
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "Project":
-        named = [self.target, *self.features, *self.sensitive, *self.key]
+        named = [self.target, *self.features, *self.sensitive, *self.key, *self.sliced]
         named += [column for column in (self.time, self.entity) if column]
         missing = sorted(set(named) - set(self.columns))
         if missing:
@@ -50,6 +52,9 @@ class Project(Strict):
             raise ValueError(f"features: {self.target!r} is the target and would leak; remove it")
         if not self.features:
             raise ValueError("features: at least one is needed")
+        times = [name for name in self.sliced if self.columns[name].type is Kind.TIMESTAMP or name == self.target]
+        if times:
+            raise ValueError(f"slices: {times} are times, or the target, and make no slices; leave them out")
         timestamps = [name for name in self.features if self.columns[name].type is Kind.TIMESTAMP]
         if timestamps:
             raise ValueError(f"features: {timestamps} are timestamps; derive numbers from them instead")
@@ -65,3 +70,21 @@ class Project(Strict):
     def feature_columns(self) -> dict[str, Column]:
         """The rules of the features, in the order of `features`."""
         return {name: self.columns[name] for name in self.features}
+
+    @property
+    def sliced(self) -> list[str]:
+        """The columns that `slices` names."""
+        return [*(self.slices.columns or ()), *self.slices.protected]
+
+    @property
+    def protected(self) -> tuple[str, ...]:
+        """The columns on whose slices a candidate may not be much worse than the champion: the sensitive ones
+        and those listed. Times and the target make no slices."""
+        named = dict.fromkeys((*self.sensitive, *self.slices.protected))
+        kinds = {name: self.columns[name].type for name in named}
+        return tuple(name for name in named if kinds[name] is not Kind.TIMESTAMP and name != self.target)
+
+    def judged_columns(self) -> dict[str, Column]:
+        """The rules of columns that are no features but by which the held-out rows are sliced."""
+        named = dict.fromkeys((*self.protected, *self.sliced))
+        return {name: self.columns[name] for name in named if name not in self.features}

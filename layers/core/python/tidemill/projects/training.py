@@ -1,4 +1,4 @@
-"""The parts of a project file about training: the search, and what a candidate must show."""
+"""The part of a project file about training: the search."""
 
 from typing import Literal
 
@@ -18,12 +18,3 @@ class Search(Strict):
         "linear",
         "gradient_boosting",
     )
-
-
-class Gates(Strict):
-    """What a candidate must show before it is registered. Improvements are relative, of the search metric."""
-
-    over_baseline: float = Field(0.01, description="least relative improvement over the trivial baseline")
-    over_champion: float = Field(0.0, description="least relative improvement over the champion, same rows")
-    parity: float = Field(0.01, ge=0, le=1, description="largest share of rows on which ONNX may disagree")
-    holdout_rows: int = Field(50, ge=1, description="fewest rows of the held-out set")

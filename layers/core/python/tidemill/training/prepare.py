@@ -25,8 +25,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Prepared:
-    """The parts: each feature and the target under its name, rows in the order of time. `dropped` counts rows by
-    cause, `cuts` has the first time of validation and holdout (empty without a time column)."""
+    """The parts: each feature and the target under its name, rows in the order of time; the holdout also has the
+    columns that it is sliced by, which no model is fitted on. `dropped` counts rows by cause, `cuts` has the first time of validation and holdout (empty without a time column)."""
 
     parts: Mapping[str, Arrays]
     dropped: Mapping[str, int]
@@ -47,6 +47,8 @@ def prepare(frame: pd.DataFrame, project: Project) -> Prepared:
     places = split(keys, validation=project.split.validation, holdout=project.split.holdout)
     arrays = to_arrays(timed, project)
     parts = {part: {name: array[rows] for name, array in arrays.items()} for part, rows in places.items()}
+    judged = {name: _array(timed[name], column.type) for name, column in project.judged_columns().items()}
+    parts["holdout"] |= {name: array[places["holdout"]] for name, array in judged.items()}
     _check_target(parts, project)
     cuts = {}
     if project.time:
