@@ -9,12 +9,11 @@ from optuna.samplers import BaseSampler
 
 from tidemill import canonical
 from tidemill.projects import Search
+from tidemill.training.pipeline import STEPS
 from tidemill.training.samplers.evolution import CmaEsSampler
 from tidemill.training.samplers.gaussian_process import GaussianProcessSampler
 from tidemill.training.samplers.policy_gradient import PolicyGradientSampler
 
-STEPS = 10
-"""After how many parts of a fit a trial reports: what pruners count in."""
 STARTUP = 4
 """Trials of its algorithm that are never pruned, and the median of whose values is compared with."""
 POPULATION = 12
