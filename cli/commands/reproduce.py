@@ -14,10 +14,10 @@ from cli.options import STAGE, Json, ProjectName, Stage
 Facts = dict[str, Any]
 DIGITS = 16
 CHECKS: list[show.Column] = [
-    ("", lambda check: "[green]✓[/green]" if check["same"] else "[red]✗[/red]"),
+    ("", lambda check: "✓" if check["same"] else "✗"),
     ("what", lambda check: check["what"]),
-    ("recorded", lambda check: show.cell(_short(check["recorded"]))),
-    ("made again", lambda check: "the same" if check["same"] else show.cell(_short(check["found"]))),
+    ("recorded", lambda check: _short(check["recorded"])),
+    ("made again", lambda check: "the same" if check["same"] else _short(check["found"])),
 ]
 
 
@@ -32,7 +32,8 @@ def register(app: typer.Typer) -> None:
 def reproduce(
     project: ProjectName,
     model: Annotated[
-        int | None, typer.Argument(min=1, metavar="[MODEL]", help="A model version's number; default: the champion.")
+        int | None,
+        typer.Argument(min=1, metavar="[MODEL]", help="A model version; default: the champion."),
     ] = None,
     run: Annotated[
         str | None, typer.Option("--run", metavar="RUN", help="The model of this run, registered or not.")
@@ -54,8 +55,9 @@ def reproduce(
 
     deployment = Deployment.of(stage)
     deployment.require_project(project)
-    ports = {"objects": deployment.objects, "index": deployment.index}
-    record = use_case.find(project=project, model=model, run_id=run, **ports)
+    record = use_case.find(
+        project=project, model=model, run_id=run, objects=deployment.objects, index=deployment.index
+    )
     here = {
         "versions": provenance.versions(),
         "code": provenance.code_digest(),
@@ -76,9 +78,9 @@ def _warn(odd: list[Facts]) -> None:
 
 
 def _table(facts: Facts) -> Group:
-    model = f"model v{facts['model_version']}" if facts["model_version"] else "the model"
-    title = f"{facts['project']}: {model} of run {facts['run_id']}, made again"
+    title = f"Model v{facts['model_version']}" if facts["model_version"] else "A run's model"
     pairs = [
+        ("run", facts["run_id"]),
         ("data", f"v{facts['dataset_version']}"),
         ("trial", facts["trial"]),
         ("algorithm", facts["algorithm"]),
@@ -98,8 +100,8 @@ def _verdict(facts: Facts) -> str:
     answers = facts["answers"]
     if answers:
         words += (
-            f"\n  the two models answer {answers['different']:,} of {answers['rows']:,} held-out rows differently, by"
-            f" {answers['largest_difference']:.3g} at most"
+            f"\n  the two models answer {answers['different']:,} of {answers['rows']:,} held-out rows differently,"
+            f" by {answers['largest_difference']:.3g} at most"
         )
     named = ", ".join(each["what"] for each in facts["environment"])
     return words + (f"\n  it was made with another: {escape(named)}" if named else "")

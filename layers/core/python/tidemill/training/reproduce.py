@@ -142,9 +142,7 @@ def _is_same(checks: list[Compared], what: str) -> bool:
     return all(check["same"] for check in checks if check["what"] == what)
 
 
-def _answers(
-    record: Record, made: bytes, holdout: prepare.Arrays, objects: ObjectStore
-) -> dict[str, Any] | None:
+def _answers(record: Record, made: bytes, holdout: prepare.Arrays, objects: ObjectStore) -> dict[str, Any] | None:
     """How far apart the recorded model and the one made again are; None if the recorded one is not there."""
     plan = record.plan
     key = facts.final_key(plan.project.name, plan.run_id, "model.skops")
