@@ -10,6 +10,7 @@ from cli import show
 from cli.deployment import Deployment
 from cli.errors import Usage
 from cli.options import STAGE, Json, ProjectName, Stage
+from infra.source import source
 
 Facts = dict[str, Any]
 DIGITS = 16
@@ -58,12 +59,7 @@ def reproduce(
     record = use_case.find(
         project=project, model=model, run_id=run, objects=deployment.objects, index=deployment.index
     )
-    here = {
-        "versions": provenance.versions(),
-        "code": provenance.code_digest(),
-        "machine": provenance.machine(),
-    }
-    odd = use_case.differences(record, here)
+    odd = use_case.differences(record, {**provenance.record(source()), "machine": provenance.machine()})
     _warn(odd)
     facts = {**use_case.reproduce(record, objects=deployment.objects), "environment": odd}
     show.emit(facts, as_json=as_json, people=_table)

@@ -162,6 +162,9 @@ def test_what_it_was_made_with_is_compared_with_what_is_here(walked: Any) -> Non
     machine = {**provenance.machine(), "blas": "openblas 0.3.29 Zen"}
     found = differences(record, here(versions=other, code="f" * 64, machine=machine))
     assert [each["what"] for each in found] == ["numpy", "code", "blas"]
+    rewrite(walked, "plan.json", lock="a" * 64)
+    locked = record_of(walked, run_id=walked.RUN)
+    assert [each["what"] for each in differences(locked, here(lock="b" * 64))] == ["lock"]
     assert found[0]["found"] == "1.0.0"
     assert found[0]["recorded"] == provenance.versions()["numpy"]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tidemill import canonical
 from tidemill.data.profile import PREDICTION, build_profile
-from tidemill.ports import ObjectStore
+from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Kind
 from tidemill.training import artifacts, facts, pipeline, provenance, served_form, threads
 from tidemill.training.plan import Plan, read_plan
@@ -20,14 +20,27 @@ from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
 
 
-def fit_final(*, project: str, run_id: str, objects: ObjectStore) -> dict[str, Any]:
-    """The key of `final.json`. Raises RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
+def fit_final(
+    *,
+    project: str,
+    run_id: str,
+    memory_mb: int,
+    log: Mapping[str, str] | None = None,
+    objects: ObjectStore,
+    clock: Clock,
+) -> dict[str, Any]:
+    """The key of `final.json`. `log` says where the invocation's lines are (`observability.log_of`). Raises
+    RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
     key = facts.final_key(project, run_id)
     if not objects.exists(key):
+        begun = clock()
         plan = read_plan(objects, project, run_id)
         best = facts.read(objects, facts.best_key(project, run_id))
         digests = _write_artifacts(plan, best, objects)
-        facts.keep(objects, key, _final(plan, best, digests))
+        seconds = (clock() - begun).total_seconds()
+        spent = {"seconds": seconds, "memory_mb": memory_mb, "gb_seconds": seconds * memory_mb / 1024}
+        made = {"started_at": begun.isoformat(), **spent, **({"log": dict(log)} if log else {})}
+        facts.keep(objects, key, {**_final(plan, best, digests), **made})
     return {"final_key": key}
 
 

@@ -1,10 +1,12 @@
-"""What a run was made with: versions of the libraries, digest of our own code, the processor's arithmetic.
+"""What a run was made with: libraries, our own code, its locks and its commit, the processor's arithmetic.
 
 PlanTrials and FitFinal record it; `reproduce` compares it with what it finds where it runs.
 """
 
+import json
 import platform
 import zlib
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,22 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from tidemill import canonical
+from tidemill import canonical, names
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "optuna", "skops", "onnx", "skl2onnx")
+
+
+def record(source: Mapping[str, Any]) -> dict[str, Any]:
+    """What PlanTrials pins: `{versions, code, lock, git}`. `source` is what synth knew, `{lock, git}` as
+    infra/source.py tells them; what it lacks is None."""
+    told = {name: source.get(name) for name in ("lock", "git")}
+    return {"versions": versions(), "code": code_digest(), **told}
+
+
+def source_of(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What synth wrote into a function's environment; empty if it wrote nothing."""
+    told: dict[str, Any] = json.loads(environment.get(names.ENV_SOURCE) or "{}")
+    return told
 
 
 def versions() -> dict[str, str]:

@@ -121,6 +121,8 @@ def differences(record: Record, here: Mapping[str, Any]) -> list[Compared]:
     recorded = {**record.plan.versions, **record.final.get("versions", {})}
     compared = [_compared(name, version, here["versions"].get(name)) for name, version in recorded.items()]
     compared.append(_compared("code", record.plan.code, here["code"]))
+    if record.plan.lock is not None:
+        compared.append(_compared("lock", record.plan.lock, here.get("lock")))
     machine = record.final.get("machine") or {}
     compared += [_compared(name, value, here.get("machine", {}).get(name)) for name, value in machine.items()]
     return [each for each in compared if not each["same"]]
