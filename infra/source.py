@@ -56,7 +56,7 @@ def _ask(root: Path, *words: str) -> str | None:
 def _content(path: Path) -> str:
     """The digest of a file's bytes, or what it is instead."""
     if path.is_symlink():
-        return f"link to {os.readlink(path)}"
+        return f"link to {path.readlink()}"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 
 

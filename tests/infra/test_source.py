@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.source import source
+from tidemill.names import ENV_SOURCE
 
 AS = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
 
@@ -109,12 +110,7 @@ def test_plan_trials_alone_is_told(assembly: Callable[[str], Any]) -> None:
         for resource in assembly("dev").platform["Resources"].values()
         if resource["Type"] == "AWS::Lambda::Function" and "FunctionName" in resource["Properties"]
     }
-    told = {
-        name: json.loads(each["TIDEMILL_SOURCE"]) for name, each in functions.items() if "TIDEMILL_SOURCE" in each
-    }
-    assert told.keys() == {"tidemill-dev-plan-trials"}
-    assert told["tidemill-dev-plan-trials"].keys() == {"lock", "git"}
-    assert (
-        functions["tidemill-dev-plan-trials"].keys() - {"TIDEMILL_SOURCE"}
-        == functions["tidemill-dev-run-trial"].keys()
-    )
+    assert [name for name, each in functions.items() if ENV_SOURCE in each] == ["tidemill-dev-plan-trials"]
+    plan_trials, run_trial = (functions[f"tidemill-dev-{name}"] for name in ("plan-trials", "run-trial"))
+    assert json.loads(plan_trials[ENV_SOURCE]).keys() == {"lock", "git"}
+    assert plan_trials.keys() - {ENV_SOURCE} == run_trial.keys()
