@@ -1,8 +1,8 @@
 """How much of the spread of the trials' values each parameter explains.
 
-Functional ANOVA (Hutter, Hoos, Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter Importance", ICML
-2014) in Optuna's form, over the trials of one algorithm, rebuilt in memory. The shares are of what a forest fitted to
-so few trials explains: they tell where to look, not what is so.
+Functional ANOVA (Hutter, Hoos, Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter Importance",
+ICML 2014) in Optuna's form, over the trials of one algorithm, rebuilt in memory. The shares are of what a forest
+fitted to so few trials explains: they tell where to look, not what is so.
 """
 
 import warnings
@@ -31,7 +31,7 @@ def importances(trials: Iterable[Mapping[str, Any]]) -> list[Facts]:
 
 def is_far(values: Sequence[Any]) -> bool:
     """Whether the values are told apart better on a logarithmic scale."""
-    return min(values) > 0 and max(values) / min(values) >= _FAR
+    return bool(min(values) > 0 and max(values) / min(values) >= _FAR)
 
 
 def _shares(trials: list[Mapping[str, Any]]) -> dict[str, float]:
