@@ -14,9 +14,12 @@ _RUN = ("run_id", "state", "reason", "dataset_version", "model_version", "rows",
 
 
 def compare(index: Index, objects: ObjectStore, project: str, run_ids: Sequence[str]) -> Facts:
-    """`{project, runs, parameters, metrics, gates, made_with, notes}`. Each row of `parameters`, `metrics`, `gates`
-    and `made_with` is `{what, values, same}` with a value for each run; a metric's has also `differences` to the
-    first run, and `better` (`less`, `more` or None). `notes` say what makes a comparison weak. Raises NotFound."""
+    """`{project, runs, parameters, metrics, gates, made_with, notes}`.
+
+    Each row of `parameters`, `metrics`, `gates` and `made_with` is `{what, values, same}` with a value for each
+    run; a metric's has also `differences` to the first run, and `better` (`less`, `more` or None). `notes` say
+    what makes a comparison weak. Raises NotFound.
+    """
     found = [experiment.of(index, objects, project, run_id) for run_id in run_ids]
     return {
         "project": project,

@@ -5,6 +5,7 @@ from typing import Any
 
 from cli.comparing import is_gain
 from cli.experiment import duration, price, short
+from cli.importance import FEWEST
 from cli.plots.bars import bars
 from cli.plots.history import history, legend
 from cli.plots.parallel import parallel
@@ -26,7 +27,7 @@ def page(facts: Facts) -> str:
         *[element("p", note, class_="note") for note in facts["notes"]],
         _section("Runs", _sheet(_table(ids, _summary(facts)))),
         _section("Metrics on the held-out rows", _metrics(ids, facts)),
-        _section("Optimisation history", _history(facts)),
+        _section("Optimisation history", _history(facts), _HISTORY),
         _section(
             "Parallel coordinates", _parallel(facts), "Darker (in dark mode: lighter) lines are better trials."
         ),
@@ -45,6 +46,10 @@ def page(facts: Facts) -> str:
     return f"<!doctype html>\n{html}\n"
 
 
+_HISTORY = (
+    "Dots are complete trials, rings pruned ones; dashed rings at the upper edge lie beyond it, and dots on the"
+    " lower edge failed. The lines are the best so far."
+)
 _IMPORTANCE = (
     "The share of the spread of the trials' values that each parameter explains by itself (functional ANOVA over"
     " the trials of one algorithm). With few trials this is a hint."
@@ -155,7 +160,15 @@ def _importance(facts: Facts) -> Markup | None:
         for found in run["importance"]
         if found["shares"]
     ]
-    return element("div", *drawn, class_="pair") if drawn else None
+    few = [
+        f"{found['algorithm']} of {run['run_id']} ({found['trials']})"
+        for run in facts["runs"]
+        for found in run["importance"]
+        if found["trials"] < FEWEST
+    ]
+    told = f"Fewer than {FEWEST} completed trials, which say too little: {', '.join(few)}."
+    shown = [element("div", *drawn, class_="pair")] if drawn else []
+    return join([*shown, *([element("p", told, class_="soft after")] if few else [])])
 
 
 def _slices(facts: Facts) -> Markup | None:

@@ -23,7 +23,7 @@ def frame(
 ) -> Markup:
     """The drawing `drawn` (elements of an SVG, y from the top) between a left and a lower axis. `told` is what
     somebody hears who cannot see it."""
-    ups = y.ticks()
+    ups = y.ticks(6)
     grid = [
         element("line", x1="0%", x2="100%", y1=place(100 - y.at(tick)), y2=place(100 - y.at(tick)), class_="grid")
         for tick in ups

@@ -9,7 +9,7 @@ from cli.plots.scales import Scale, number, over, without_outliers
 from tidemill.monitoring.markup import Markup, element
 
 Trial = Mapping[str, Any]
-NARROWEST = 88  # pixels an axis needs
+NARROWEST = 104  # pixels an axis needs
 
 
 class _Words:

@@ -4,7 +4,7 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --page: #f6f6f3; --sheet: #ffffff; --ink: #1b2227; --soft: #5a6670; --line: #e2e4e2; --grid: #eceeec;
-  --good: #0a6a7c; --bad: #d9dfe2; --gain: #2a7048; --loss: #b3400f;
+  --good: #0a6a7c; --bad: #c5ced3; --gain: #2a7048; --loss: #b3400f;
   --s0: #0a6a7c; --s1: #b3560f; --s2: #6a4fa3; --s3: #2a7048; --s4: #a63268; --s5: #6b6f1f;
 }
 @media (prefers-color-scheme: dark) {
@@ -23,6 +23,7 @@ h2 { font-size: 18px; margin: 40px 0 10px; }
 h3 { font-size: 15px; margin: 0 0 12px; overflow-wrap: anywhere; }
 p { margin: 0 0 8px; max-width: 76ch; }
 .soft { color: var(--soft); }
+.after { margin-top: 12px; }
 .note { border-left: 4px solid var(--loss); padding: 6px 14px; background: var(--sheet); margin-top: 12px; }
 .wide { overflow-x: auto; }
 .sheet { background: var(--sheet); border: 1px solid var(--line); border-radius: 8px; padding: 16px 18px; }
@@ -63,11 +64,12 @@ i.key { background: var(--own); }
 .failed { fill: var(--loss); }
 .beyond { fill: none; stroke: var(--own); stroke-dasharray: 2 2; }
 circle:hover { fill-opacity: 1; stroke: var(--ink); stroke-width: 2; }
-.parallel { padding: 0 36px; }
+.parallel { padding: 0 48px; }
 .parallel .area { height: 230px; }
 .parallel .axis { stroke: var(--soft); stroke-opacity: 0.5; }
-.heads { height: 58px; } .feet { height: 22px; }
-.heads span, .feet span { position: absolute; transform: translateX(-50%); text-align: center; width: 84px; }
+.heads { height: 82px; } .feet { height: 22px; }
+.heads span, .feet span { position: absolute; transform: translateX(-50%); text-align: center; width: 96px;
+  overflow-wrap: anywhere; }
 .heads span { bottom: 5px; } .feet span { top: 5px; }
 .heads b { display: block; color: var(--ink); font-weight: 600; }
 .trial { stroke: color-mix(in srgb, var(--good) var(--share), var(--bad)); stroke-width: 1.6;
@@ -82,6 +84,10 @@ circle:hover { fill-opacity: 1; stroke: var(--ink); stroke-width: 2; }
 @media (max-width: 600px) {
   main { padding: 22px 12px 40px; }
   .sheet { padding: 14px 12px; }
+  th, td { padding: 7px 8px; }
+  th:first-child { min-width: 76px; padding-left: 0; }
+  td { min-width: 100px; }
+  thead th { white-space: normal; overflow-wrap: anywhere; }
   h1 { font-size: 23px; }
 }
 """
