@@ -1,10 +1,14 @@
 """The training stage: from a dataset version to an evaluated candidate. Its functions and its machine."""
 
+import json
+
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import reads, table, table_reads, writes
+from infra.source import source
 from infra.state_machine import StateMachine
+from tidemill import names
 
 FUNCTIONS = (
     Work(
@@ -35,6 +39,11 @@ FUNCTIONS = (
 )  # fmt: skip
 
 
+def _environment(work: Work) -> dict[str, str]:
+    """What one of the functions is given beyond what all are."""
+    return {names.ENV_SOURCE: json.dumps(source(), sort_keys=True)} if work.name == "plan_trials" else {}
+
+
 class Training(Construct):
     """Searches, fits and evaluates; a candidate that passes its gates starts `release`."""
 
@@ -43,7 +52,15 @@ class Training(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.functions = [
-            Function(self, work.construct_id, work=work, word="training", around=around) for work in FUNCTIONS
+            Function(
+                self,
+                work.construct_id,
+                work=work,
+                word="training",
+                around=around,
+                environment={**around.environment, **_environment(work)},
+            )
+            for work in FUNCTIONS
         ]
         self.machine = StateMachine(
             self,

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from cli import reading, show
-from cli.commands import start_run, steer_run, waiting
+from cli import experiment, reading, show
+from cli.commands import compare_runs, start_run, steer_run, waiting
 from cli.commands.steer_run import RunId
 from cli.deployment import Deployment
 from cli.following import Pace
@@ -16,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Training runs: what was tried, wha
 
 start_run.register(app)
 steer_run.register(app)
+compare_runs.register(app)
 
 RUNS: list[show.Column] = [
     ("run", lambda row: row["run_id"]),
@@ -50,10 +51,11 @@ def list_runs(project: ProjectName, limit: Limit = 20, stage: Stage = STAGE, as_
 
 @app.command(name="show", epilog="Example:  tidemill runs show flights flights-v00002 --json")
 def show_run(project: ProjectName, run: RunId = None, stage: Stage = STAGE, as_json: Json = False) -> None:
-    """One run: its trials, its evaluation on the held-out rows, and each gate's verdict."""
+    """One run: its trials, its evaluation on the held-out rows, each gate's verdict, how long it took, what it
+    cost at list prices, and what it was made with."""
     deployment = Deployment.of(stage)
     deployment.require_project(project)
-    facts = reading.run(
+    facts = experiment.of(
         deployment.index, deployment.objects, project, run or steer_run.latest(deployment, project)
     )
     show.emit(facts, as_json=as_json, people=_run)
@@ -78,6 +80,7 @@ def follow(
 def _run(facts: dict[str, Any]) -> Group:
     evaluation = facts["evaluation"] or {}
     pairs = [(heading, value(facts)) for heading, value in RUNS]
+    pairs += [("duration", experiment.duration(facts["seconds"])), ("cost", experiment.price(facts["cost"]))]
     pairs += [("reason", facts.get("reason")), ("error", facts.get("error")), ("release", facts.get("release_id"))]
     parts: list[Any] = [
         show.facts(f"Run {facts['run_id']}", pairs),
@@ -85,4 +88,7 @@ def _run(facts: dict[str, Any]) -> Group:
     ]
     if evaluation:
         parts.append(show.table("Gates", evaluation["gates"], GATES, empty="no gates"))
+    if facts["made_with"]:
+        made = [(name, experiment.short(value)) for name, value in facts["made_with"].items()]
+        parts.append(show.facts("Made with", made))
     return Group(*parts)

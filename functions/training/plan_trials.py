@@ -3,12 +3,14 @@
 Called after `PrepareData`. Writes `runs/<project>/<run id>/plan.json`, and the study's row.
 """
 
+import os
 from typing import Any
 
 from pydantic import BaseModel
 
 from tidemill.adapters import wiring
 from tidemill.observability import logger
+from tidemill.training import provenance
 from tidemill.training.plan import Options
 from tidemill.training.plan_trials import plan_trials
 
@@ -29,4 +31,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         objects=wiring.objects(),
         index=wiring.index(),
         studies=wiring.studies(request.project),
+        source=provenance.source_of(os.environ),
     )

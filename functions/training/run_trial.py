@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tidemill.adapters import wiring
-from tidemill.observability import logger, now
+from tidemill.observability import log_of, logger, now
 from tidemill.training.run_trial import record_loss, run_trial
 from tidemill.training.threads import limited
 
@@ -42,4 +42,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return record_loss(**slot, loss=request.loss, reason=reason, **ports)
     with limited(os.environ):
         memory = int(context.memory_limit_in_mb)
-        return run_trial(**slot, memory_mb=memory, index=wiring.index(), clock=now, **ports)
+        return run_trial(**slot, memory_mb=memory, log=log_of(context), index=wiring.index(), clock=now, **ports)

@@ -152,7 +152,7 @@ class Mill:
             request.setdefault("error", None)
             return close_run(**ids, **request, objects=objects, index=index, clock=lambda: AT)
         assert name == "fit_final"
-        return fit_final(**ids, objects=objects)
+        return fit_final(**ids, memory_mb=3008, objects=objects, clock=lambda: AT)
 
     def plan(self, **request: Any) -> dict[str, Any]:
         """The first two states: what the run depends on is pinned, its trials are drawn."""

@@ -6,7 +6,8 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from tidemill.projects.search import Stop
-from tidemill.training.stopping import DOLLARS_PER_GB_SECOND, busy, enough, stale
+from tidemill.training.cost import of_gb_seconds
+from tidemill.training.stopping import busy, enough, stale
 
 NOON = datetime(2026, 3, 1, 12, 0)
 
@@ -58,7 +59,7 @@ def test_minutes_are_those_in_which_trials_ran() -> None:
     [
         (Stop(gb_seconds=300), "trials took 300 GB-seconds (stop.gb_seconds: 300)"),
         (Stop(gb_seconds=301), None),
-        (Stop(dollars=300 * DOLLARS_PER_GB_SECOND), "trials cost $0.0050 (stop.dollars: 0.00500001)"),
+        (Stop(dollars=of_gb_seconds(300)), "trials cost $0.0050 (stop.dollars: 0.00500001)"),
         (Stop(dollars=0.0051), None),
     ],
 )

@@ -27,6 +27,8 @@ CONTEXT = SimpleNamespace(
     memory_limit_in_mb=3008,
     invoked_function_arn="arn:aws:lambda:::function:f",
     aws_request_id="r",
+    log_group_name="/aws/lambda/f",
+    log_stream_name="2026/03/01/[$LATEST]1",
 )
 
 
@@ -102,6 +104,37 @@ def test_a_run_goes_through_to_its_verdict(cloud: Any) -> None:
     closed = call("close_run", {**RUN, "state": "passed"})
     assert closed == {"state": "passed", "release_id": "tides-v00001"}
     assert row()["metrics"] == pytest.approx(json.loads(body)["metrics"])
+
+
+def read(cloud: Any, path: str) -> dict[str, Any]:
+    body = cloud.get_object(Bucket="tides-data", Key=f"runs/tides/tides-v00001/{path}")["Body"].read()
+    document: dict[str, Any] = json.loads(body)
+    return document
+
+
+def test_the_record_says_from_what_and_where(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = {"lock": "a" * 64, "git": {"commit": "c" * 40, "dirty": True, "changes": "d" * 64}}
+    monkeypatch.setenv(names.ENV_SOURCE, json.dumps(source))
+    call("prepare_data", INPUT)
+    call("plan_trials", INPUT)
+    plan = read(cloud, "plan.json")
+    assert {name: plan[name] for name in source} == source
+    call("run_trial", {**RUN, "slot": 0})
+    call("select_best", RUN)
+    call("fit_final", RUN)
+    log = {"group": "/aws/lambda/f", "stream": "2026/03/01/[$LATEST]1", "request_id": "r"}
+    for path in ("trials/0000.json", "final/final.json"):
+        made = read(cloud, path)
+        assert (made["log"], made["memory_mb"]) == (log, 3008)
+        assert made["seconds"] > 0
+        assert made["gb_seconds"] == pytest.approx(made["seconds"] * 3008 / 1024)
+
+
+def test_a_plan_without_a_source_says_so(cloud: Any) -> None:
+    call("prepare_data", INPUT)
+    call("plan_trials", INPUT)
+    plan = read(cloud, "plan.json")
+    assert (plan["lock"], plan["git"]) == (None, None)
 
 
 def test_a_lost_slot_is_recorded_by_the_same_function(cloud: Any) -> None:

@@ -43,10 +43,21 @@ class Trial(BaseModel):
     parameters: Mapping[str, int | float]
 
 
+class Git(BaseModel):
+    """Where git stood when the code was deployed; `changes` is the digest of what differed from the commit."""
+
+    model_config = ConfigDict(frozen=True)
+
+    commit: str
+    dirty: bool
+    changes: str | None
+
+
 class Plan(BaseModel):
     """`plan.json`. `sha256` has the digests of the prepared files by part; `cuts` the first time of a part where
     rows are ordered by time; `threshold` the probability from which a row counts as 1 (None for regression);
-    `trials` the points that were known in advance, `limit` how many trials there may be."""
+    `trials` the points that were known in advance, `limit` how many trials there may be;
+    `versions`, `code`, `lock` and `git` what `provenance.record` tells."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,6 +78,8 @@ class Plan(BaseModel):
     limit: int
     versions: Mapping[str, str]
     code: str
+    lock: str | None = None
+    git: Git | None = None
 
     def algorithm(self, number: int) -> Algorithm:
         """Whose turn the trial of that number is."""

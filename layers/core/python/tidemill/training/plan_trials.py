@@ -4,6 +4,8 @@ After PrepareData. Writes `plan.json` and creates the study, which has the run's
 same run id continues it: what is written stands.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tidemill.ports import Index, ObjectStore
@@ -28,13 +30,15 @@ def plan_trials(
     objects: ObjectStore,
     index: Index,
     studies: StudyStorage,
+    source: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """What each of the slots is called with that try points side by side, and whether they are more than INLINE.
+    `source` is what the deployed code was made from (`provenance.source_of`).
     Raises RecordNotFound if the run's rows were not prepared."""
     key = facts.plan_key(project_name, run_id)
     if not objects.exists(key):
         prepared = facts.read(objects, facts.prepared_key(project_name, run_id))
-        decided = _decide(prepared, run_id, options, objects=objects, index=index)
+        decided = _decide(prepared, run_id, options, source, objects=objects, index=index)
         facts.keep(objects, key, decided.model_dump(mode="json"))
     plan = read_plan(objects, project_name, run_id)
     RunStudy.create(plan, studies)
@@ -44,7 +48,13 @@ def plan_trials(
 
 
 def _decide(
-    prepared: dict[str, Any], run_id: str, options: Options, *, objects: ObjectStore, index: Index
+    prepared: dict[str, Any],
+    run_id: str,
+    options: Options,
+    source: Mapping[str, Any],
+    *,
+    objects: ObjectStore,
+    index: Index,
 ) -> Plan:
     # The project file as PrepareData had it: a deployment in between changes nothing in this run.
     project = Project.model_validate(prepared["project"])
@@ -61,7 +71,6 @@ def _decide(
         options=options,
         trials=drawn,
         limit=search.limit(project.search, drawn),
-        versions=provenance.versions(),
-        code=provenance.code_digest(),
+        **provenance.record(source),
         **{name: prepared[name] for name in PREPARED},
     )

@@ -86,14 +86,7 @@ def _open_run(project: str, run_id: str, opening: Row, options: Options, *, inde
 def _prepare(
     project: Project, dataset_version: int, run_id: str, options: Options, *, objects: ObjectStore
 ) -> dict[str, Any]:
-    fact = versions.read_fact(objects, project.name, dataset_version)
-    prepared = prepare.prepare(read_dataset(objects, fact, project), project)
-    parts = dict(prepared.parts)
-    if options.shuffle_labels:
-        # Both parts that the final model is fitted on; a holdout with true labels then shows what it is worth.
-        seed = project.search.seed if options.seed is None else options.seed
-        parts |= {part: prepare.shuffled(parts[part], project.target, seed) for part in ("train", "validation")}
-    bodies = {part: prepare.dump(arrays) for part, arrays in parts.items()}
+    fact, prepared, bodies = prepared_rows(project, dataset_version, options, objects=objects)
     for part, body in bodies.items():
         _keep_equal(objects, facts.part_key(project.name, run_id, part), body)
     return {
@@ -105,6 +98,21 @@ def _prepare(
         "sha256": {part: canonical.sha256(body) for part, body in bodies.items()},
         "project": project.model_dump(mode="json"),
     }
+
+
+def prepared_rows(
+    project: Project, dataset_version: int, options: Options, *, objects: ObjectStore
+) -> tuple[dict[str, Any], prepare.Prepared, dict[str, bytes]]:
+    """The manifest of a dataset version with its `identity`, its rows as they are prepared, and the bytes of each
+    part. Writes nothing. Raises RecordNotFound, RunFailed."""
+    fact = versions.read_fact(objects, project.name, dataset_version)
+    prepared = prepare.prepare(read_dataset(objects, fact, project), project)
+    parts = dict(prepared.parts)
+    if options.shuffle_labels:
+        # Both parts that the final model is fitted on; a holdout with true labels then shows what it is worth.
+        seed = project.search.seed if options.seed is None else options.seed
+        parts |= {part: prepare.shuffled(parts[part], project.target, seed) for part in ("train", "validation")}
+    return fact, prepared, {part: prepare.dump(arrays) for part, arrays in parts.items()}
 
 
 def _keep_equal(objects: ObjectStore, key: str, body: bytes) -> None:

@@ -6,7 +6,7 @@ begun: what has its file is not run again. A trial that cannot be fitted is reco
 and the run goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ def run_trial(
     run_id: str,
     slot: int,
     memory_mb: int,
+    log: Mapping[str, str] | None = None,
     objects: ObjectStore,
     index: Index,
     studies: StudyStorage,
@@ -48,6 +49,7 @@ def run_trial(
     if failed), and whether the slot shall come again (`more`); if there was no trial left, `why`, and whether a
     person `stopped` the run.
 
+    `log` says where the invocation's lines are (`observability.log_of`).
     Raises RecordNotFound (no such run), ArtifactCorrupt (the prepared rows are not those of the plan).
     """
     plan = read_plan(objects, project, run_id)
@@ -62,7 +64,8 @@ def run_trial(
         return _ended(f"all {plan.limit} trials have begun")
     key = facts.trial_key(project, run_id, trial.number)
     if not objects.exists(key):
-        facts.keep(objects, key, _tried(plan, study, trial, memory_mb, objects, clock))
+        tried = _tried(plan, study, trial, memory_mb, objects, clock)
+        facts.keep(objects, key, {**tried, **({"log": dict(log)} if log else {})})
     return _told(study, trial, facts.read(objects, key))
 
 

@@ -9,22 +9,20 @@ from datetime import datetime, timedelta
 from optuna.trial import FrozenTrial, TrialState
 
 from tidemill.projects.search import Stop
-
-# US East (N. Virginia), x86, 2026-11: aws.amazon.com/lambda/pricing.
-DOLLARS_PER_GB_SECOND = 0.0000166667
+from tidemill.training import cost
 
 
 def enough(stop: Stop, trials: Sequence[FrozenTrial]) -> str | None:
     """Why no further trial is to begin, in words; None if one may. The first rule that holds, in the order of the
     project file."""
     spent = sum(float(trial.user_attrs.get("gb_seconds", 0.0)) for trial in trials)
-    minutes = busy(trials) / timedelta(minutes=1)
+    dollars, minutes = cost.of_gb_seconds(spent), busy(trials) / timedelta(minutes=1)
     if stop.minutes is not None and minutes >= stop.minutes:
         return f"trials ran for {minutes:.1f} minutes (stop.minutes: {stop.minutes:g})"
     if stop.gb_seconds is not None and spent >= stop.gb_seconds:
         return f"trials took {spent:,.0f} GB-seconds (stop.gb_seconds: {stop.gb_seconds:g})"
-    if stop.dollars is not None and spent * DOLLARS_PER_GB_SECOND >= stop.dollars:
-        return f"trials cost ${spent * DOLLARS_PER_GB_SECOND:.4f} (stop.dollars: {stop.dollars:g})"
+    if stop.dollars is not None and dollars >= stop.dollars:
+        return f"trials cost ${dollars:.4f} (stop.dollars: {stop.dollars:g})"
     if stop.patience is not None and (vain := stale(trials, stop.tolerance)) >= stop.patience:
         return f"the last {vain} trials brought no improvement (stop.patience: {stop.patience})"
     return None
