@@ -45,7 +45,9 @@ def resume_run(
         )
     number = int(row.get("resumed") or 0) + 1
     execution = f"{run_id}-r{number}"
-    change = {"resumed": number, "execution": execution, "stop": None}
+    # It runs from here on, so that whoever follows it at once does not take its last end for this one.
+    change = {"state": "running", "resumed": number, "execution": execution}
+    change |= dict.fromkeys(("stop", "error", "ended_at"))
     entry = audit.entry(
         project=project,
         action="training.resumed",
