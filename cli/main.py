@@ -17,6 +17,7 @@ from cli.commands import (
     monitor,
     rebuild,
     release,
+    reproduce,
     runs,
     serving,
     subjects,
@@ -59,6 +60,7 @@ demo.register(app)
 serving.register(app)
 doctor.register(app)
 rebuild.register(app)
+reproduce.register(app)
 data_diff.register(data.app)
 lineage.register(data.app, models.app)
 subjects.register(data.app)

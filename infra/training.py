@@ -1,10 +1,14 @@
 """The training stage: from a dataset version to an evaluated candidate. Its functions and its machine."""
 
+import json
+
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import reads, table, table_reads, writes
+from infra.source import source
 from infra.state_machine import StateMachine
+from tidemill import names
 
 FUNCTIONS = (
     Work(
@@ -13,13 +17,16 @@ FUNCTIONS = (
     ),
     Work(
         "plan_trials", ("core", "numeric", "ml"), memory=1024, seconds=120,
-        may=(*reads("runs"), *writes("runs")),
+        may=(*reads("runs"), *writes("runs"), *table()),
     ),
     Work(
         "run_trial", ("core", "numeric", "ml"), memory=3008, seconds=900,
-        may=(*reads("runs"), *writes("runs")),
+        may=(*reads("runs", "studies"), *writes("runs", "studies"), *table()),
     ),
-    Work("select_best", ("core",), memory=512, seconds=60, may=(*reads("runs"), *writes("runs"))),
+    Work(
+        "select_best", ("core", "numeric", "ml"), memory=1024, seconds=120,
+        may=(*reads("runs", "studies"), *writes("runs"), *table()),
+    ),
     Work(
         "fit_final", ("core", "numeric", "ml", "export"), memory=3008, seconds=900,
         may=(*reads("runs"), *writes("runs")),
@@ -32,6 +39,11 @@ FUNCTIONS = (
 )  # fmt: skip
 
 
+def _environment(work: Work) -> dict[str, str]:
+    """What one of the functions is given beyond what all are."""
+    return {names.ENV_SOURCE: json.dumps(source(), sort_keys=True)} if work.name == "plan_trials" else {}
+
+
 class Training(Construct):
     """Searches, fits and evaluates; a candidate that passes its gates starts `release`."""
 
@@ -40,7 +52,15 @@ class Training(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.functions = [
-            Function(self, work.construct_id, work=work, word="training", around=around) for work in FUNCTIONS
+            Function(
+                self,
+                work.construct_id,
+                work=work,
+                word="training",
+                around=around,
+                environment={**around.environment, **_environment(work)},
+            )
+            for work in FUNCTIONS
         ]
         self.machine = StateMachine(
             self,

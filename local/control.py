@@ -1,8 +1,9 @@
 """The control endpoint of the embedded cloud, in front of MiniStack: `/_tidemill/…`.
 
 `GET /_tidemill/status` answers `{"pid", "iam", "version"}`; `POST /_tidemill/iam` with `{"enforce": bool}`
-switches IAM enforcement. Served by `local.server`, called by `local.cloud.Cloud`. Keeps the switch in the file
-`iam.json` of the state directory, so that it survives a restart.
+switches IAM enforcement; `POST /_tidemill/sagemaker/interrupt` with `{"training_job": name}` takes back the
+capacity of a spot training job. Served by `local.server`, called by `local.cloud.Cloud`. Keeps the switch in the
+file `iam.json` of the state directory, so that it survives a restart.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from typing import Any
 
 from ministack import app as ministack
 from ministack.core import lambda_runtime
+
+from local.extensions.sagemaker import training
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -56,6 +59,15 @@ async def respond(scope: Message, receive: Receive, switch: Path) -> tuple[int, 
                 return 400, {"error": 'the body must be {"enforce": true} or {"enforce": false}'}
             await asyncio.to_thread(enforce_iam, enforce, switch)
             return 200, {"iam": enforce}
+        case "POST", "sagemaker/interrupt":
+            if dict(scope["headers"]).get(b"content-type") != b"application/json":
+                return 415, {"error": "the body must be application/json"}
+            name = parse_job(await read(receive))
+            if name is None:
+                return 400, {"error": 'the body must be {"training_job": "<name>"}'}
+            if not training.interrupt(name):
+                return 404, {"error": f"{name!r} is not a spot training job that trains"}
+            return 200, {"interrupted": name}
     return 404, {"error": f"no such control: {scope['method']} {scope['path']}"}
 
 
@@ -78,6 +90,16 @@ def parse_switch(body: bytes) -> bool | None:
         return None
     enforce = wish.get("enforce") if isinstance(wish, dict) else None
     return enforce if isinstance(enforce, bool) else None
+
+
+def parse_job(body: bytes) -> str | None:
+    """The job's name, or None when the body does not give one."""
+    try:
+        wish = json.loads(body)
+    except ValueError:
+        return None
+    name = wish.get("training_job") if isinstance(wish, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def enforce_iam(enforce: bool, switch: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tidemill.adapters import wiring
-from tidemill.observability import logger
+from tidemill.observability import log_of, logger, now
 from tidemill.training.fit_final import fit_final
 from tidemill.training.threads import limited
 
@@ -21,7 +21,14 @@ class Event(BaseModel, frozen=True):
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request = Event.model_validate(event)
     with limited(os.environ):
-        return fit_final(project=request.project, run_id=request.run_id, objects=wiring.objects())
+        return fit_final(
+            project=request.project,
+            run_id=request.run_id,
+            memory_mb=int(context.memory_limit_in_mb),
+            log=log_of(context),
+            objects=wiring.objects(),
+            clock=now,
+        )

@@ -1,14 +1,16 @@
-"""State `PlanTrials` of `training`: pins what the run depends on, and draws its trials.
+"""State `PlanTrials` of `training`: pins what the run depends on, and opens the study of its trials.
 
-Called after `PrepareData`. Writes `runs/<project>/<run id>/plan.json`.
+Called after `PrepareData`. Writes `runs/<project>/<run id>/plan.json`, and the study's row.
 """
 
+import os
 from typing import Any
 
 from pydantic import BaseModel
 
 from tidemill.adapters import wiring
 from tidemill.observability import logger
+from tidemill.training import provenance
 from tidemill.training.plan import Options
 from tidemill.training.plan_trials import plan_trials
 
@@ -23,5 +25,11 @@ class Event(BaseModel, frozen=True):
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
     return plan_trials(
-        project_name=request.project, run_id=request.run_id, options=request.options, objects=wiring.objects()
+        project_name=request.project,
+        run_id=request.run_id,
+        options=request.options,
+        objects=wiring.objects(),
+        index=wiring.index(),
+        studies=wiring.studies(request.project),
+        source=provenance.source_of(os.environ),
     )

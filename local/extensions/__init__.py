@@ -24,6 +24,7 @@ from local.extensions import (
     object_events,
     object_ranges,
     python_runtime,
+    sagemaker,
     service_permissions,
 )
 
@@ -49,8 +50,9 @@ class Background:
                 logger.exception("the alarms could not be evaluated")
 
     def stop(self) -> None:
-        """Deliver what waits, and end. To be called while functions can still reach the server."""
+        """End the jobs, deliver what waits, and end. To be called while functions can still reach the server."""
         self._end.set()
+        sagemaker.stop()
         self._deliveries.stop()
 
 
@@ -73,4 +75,5 @@ def install(*, rng: random.Random) -> Background:
     http_api.install()
     lambda_actions.install()
     service_permissions.install()
+    sagemaker.install()
     return Background(deliveries)

@@ -7,7 +7,8 @@ MiniStack lets its services call each other freely. Here, while enforcement is o
 - EventBridge rules, HTTP APIs, alarms and log subscriptions need a permission in the function's resource policy
   (https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html),
 
-so that a missing grant fails here as on AWS. Other service integrations of Step Functions are not checked.
+so that a missing grant fails here as on AWS. Of the other integrations of Step Functions only those of
+SageMaker are checked, in `sagemaker/states.py`.
 """
 
 import logging

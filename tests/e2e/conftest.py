@@ -3,15 +3,39 @@
 The tests tell one story in the order of the files, so one process runs them all, which `make test` gives them.
 """
 
+import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from cli import connection, deploying
 from cli.deployment import Deployment
 from cli.story.scene import Scene
+from infra import project_files
 from local.cloud import Cloud
+
+# A problem whose search has something to do: `diamonds` under another name.
+PEBBLES = {
+    "search": {
+        "sampler": "tpe",
+        "pruner": "median",
+        "trials": 12,
+        "concurrency": 3,
+        "seed": 7,
+        "algorithms": ["linear", "gradient_boosting", "random_forest"],
+    }
+}
+
+
+def with_pebbles(folder: Path) -> Path:
+    """The project files, and one more."""
+    shutil.copytree(project_files.FOLDER, folder)
+    diamonds = yaml.safe_load((folder / "diamonds.yaml").read_text())
+    (folder / "pebbles.yaml").write_text(yaml.safe_dump({**diamonds, "name": "pebbles", **PEBBLES}))
+    return folder
 
 
 def free_port() -> int:
@@ -26,6 +50,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(connection.ENV_STATE, str(tmp_path_factory.mktemp("state")))
         environment.setenv(connection.ENV_PORT, str(free_port()))
+        projects = with_pebbles(tmp_path_factory.mktemp("files") / "projects")
+        environment.setenv(project_files.ENV_FOLDER, str(projects))
         connection._connect_local.cache_clear()
         cloud = connection.local_cloud()
         try:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -143,3 +144,13 @@ def test_state_survives_a_stop_and_a_start(
     assert (again["model_version"], again["variant"]) == (before["model_version"], before["variant"])
     assert [p["prediction"] for p in again["predictions"]] == [p["prediction"] for p in before["predictions"]]
     assert [row["run_id"] for row in deployment.index.query(names.pk(observe.PROJECT), names.RUNS)] == runs
+
+
+def test_the_champion_is_made_again_bit_by_bit_outside_of_its_functions(deployment: Deployment) -> None:
+    command = [sys.executable, "-m", "cli.main", "reproduce", observe.PROJECT, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["same"]
+    assert found["environment"] == []
+    assert len(found["checks"]) == 8

@@ -45,30 +45,6 @@ def objective(trial: optuna.Trial) -> float:
     return trial.suggest_float("x", -1, 1) ** 2 + trial.suggest_int("n", 1, 9, log=True)
 
 
-def test_many_workers_lose_nothing(opened: Any) -> None:
-    optuna.create_study(storage=opened(), study_name="storm")
-
-    def work(number: int) -> list[int]:
-        sampler = optuna.samplers.RandomSampler(seed=number)
-        study = optuna.load_study(storage=opened(), study_name="storm", sampler=sampler)
-        done = []
-        for _ in range(EACH):
-            trial = study.ask()
-            trial.set_user_attr("worker", number)
-            study.tell(trial, objective(trial))
-            done.append(trial.number)
-        return done
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        numbers = [number for done in pool.map(work, range(WORKERS)) for number in done]
-    assert sorted(numbers) == list(range(WORKERS * EACH))
-    trials = optuna.load_study(storage=opened(), study_name="storm").trials
-    assert [trial.number for trial in trials] == list(range(WORKERS * EACH))
-    assert all(trial.state == TrialState.COMPLETE and len(trial.params) == 2 for trial in trials)
-    workers = [trial.user_attrs["worker"] for trial in trials]
-    assert {number: workers.count(number) for number in range(WORKERS)} == dict.fromkeys(range(WORKERS), EACH)
-
-
 def test_writers_of_one_trial_lose_nothing_of_each_other(opened: Any) -> None:
     storage = opened()
     trial = storage.create_new_trial(storage.create_new_study(MINIMIZE))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -21,6 +22,15 @@ def counts(metrics: Mapping[str, float], *, project: str) -> None:
     """Several metrics of a project."""
     for metric, value in metrics.items():
         count(metric, value, project=project)
+
+
+def log_of(context: Any) -> dict[str, str]:
+    """Where the lines of an invocation are, by its Lambda context: `{group, stream, request_id}`."""
+    return {
+        "group": context.log_group_name,
+        "stream": context.log_stream_name,
+        "request_id": context.aws_request_id,
+    }
 
 
 def now() -> datetime:

@@ -16,7 +16,7 @@ from tidemill.projects.gates import Gates, Slices
 from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.project import Name, Project
 from tidemill.projects.release import Rollout
-from tidemill.projects.training import Search
+from tidemill.projects.search import Search
 
 __all__ = [
     "Batch",

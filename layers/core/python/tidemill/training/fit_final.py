@@ -5,48 +5,71 @@ Writes `final/model.skops`, then what follows from it: `final/model.onnx` and `f
 those are there, `final/final.json` with their digests.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from tidemill import canonical
 from tidemill.data.profile import PREDICTION, build_profile
-from tidemill.ports import ObjectStore
+from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Kind
-from tidemill.training import artifacts, facts, pipeline, provenance, served_form
+from tidemill.training import artifacts, facts, pipeline, provenance, served_form, threads
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
 
 
-def fit_final(*, project: str, run_id: str, objects: ObjectStore) -> dict[str, Any]:
-    """The key of `final.json`. Raises RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
+def fit_final(
+    *,
+    project: str,
+    run_id: str,
+    memory_mb: int,
+    log: Mapping[str, str] | None = None,
+    objects: ObjectStore,
+    clock: Clock,
+) -> dict[str, Any]:
+    """The key of `final.json`. `log` says where the invocation's lines are (`observability.log_of`). Raises
+    RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
     key = facts.final_key(project, run_id)
     if not objects.exists(key):
+        begun = clock()
         plan = read_plan(objects, project, run_id)
         best = facts.read(objects, facts.best_key(project, run_id))
         digests = _write_artifacts(plan, best, objects)
-        facts.keep(objects, key, _final(plan, best, digests))
+        seconds = (clock() - begun).total_seconds()
+        spent = {"seconds": seconds, "memory_mb": memory_mb, "gb_seconds": seconds * memory_mb / 1024}
+        made = {"started_at": begun.isoformat(), **spent, **({"log": dict(log)} if log else {})}
+        facts.keep(objects, key, {**_final(plan, best, digests), **made})
     return {"final_key": key}
 
 
 def _write_artifacts(plan: Plan, best: dict[str, Any], objects: ObjectStore) -> dict[str, str]:
-    """The digests of the three files. The others are made from the first as it stands, so that they belong
-    together even if the first was written by a process that died, and this fit differs in a bit."""
-    project, name, run_id = plan.project, plan.project.name, plan.run_id
-    train, validation = part_of(plan, "train", objects), part_of(plan, "validation", objects)
+    """The digests of the three files."""
+
+    def kept(file: str, body: bytes) -> bytes:
+        content_type = "application/json" if file.endswith(".json") else "application/octet-stream"
+        key = facts.final_key(plan.project.name, plan.run_id, file)
+        return facts.keep_bytes(objects, key, body, content_type=content_type)
+
+    parts = {part: part_of(plan, part, objects) for part in facts.PARTS}
+    return {file: canonical.sha256(body) for file, body in build(plan, best, parts, kept).items()}
+
+
+def build(
+    plan: Plan, best: Mapping[str, Any], parts: Mapping[str, Arrays], kept: Callable[[str, bytes], bytes]
+) -> dict[str, bytes]:
+    """The three files. `kept` is told the name and the bytes of each and gives the bytes that stand. The others
+    are made from the first as it stands, so that they belong together even if the first was written by a process
+    that died, and this fit differs in a bit."""
+    project, train, validation = plan.project, parts["train"], parts["validation"]
     fitted_on = {column: np.concatenate([train[column], validation[column]]) for column in train}
     model = pipeline.fit(best["algorithm"], best["parameters"], fitted_on, project=project, seed=plan.seed)
-    saved = facts.keep_bytes(objects, facts.final_key(name, run_id, "model.skops"), artifacts.save(model))
+    saved = kept("model.skops", artifacts.save(model))
     model = artifacts.load(saved, canonical.sha256(saved))
-    converted = served_form.convert(model, project)
-    served = facts.keep_bytes(objects, facts.final_key(name, run_id, "model.onnx"), converted)
-    profile = canonical.dumps(_profile(plan, model, fitted_on, part_of(plan, "holdout", objects)))
-    described = facts.keep_bytes(
-        objects, facts.final_key(name, run_id, "profile.json"), profile, content_type="application/json"
-    )
-    bodies = {"model.skops": saved, "model.onnx": served, "profile.json": described}
-    return {file: canonical.sha256(body) for file, body in bodies.items()}
+    served = kept("model.onnx", served_form.convert(model, project))
+    profile = canonical.dumps(_profile(plan, model, fitted_on, parts["holdout"]))
+    return {"model.skops": saved, "model.onnx": served, "profile.json": kept("profile.json", profile)}
 
 
 def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict[str, Any]:
@@ -74,4 +97,6 @@ def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str]) -> dict[st
         "features": plan.features(),
         "sha256": digests,
         "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "threads": threads.in_use(),
     }

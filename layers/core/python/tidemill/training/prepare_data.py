@@ -55,10 +55,14 @@ def prepare_data(
 
 
 def _open_run(project: str, run_id: str, opening: Row, options: Options, *, index: Index, clock: Clock) -> None:
-    """Write the run's row, or reopen a run that failed. One that runs, or has a verdict, is left as it is."""
+    """Write the run's row, or reopen a run that failed or was stopped. One that runs, or has a verdict, is left as
+    it is."""
     pk, sk, now = names.pk(project), names.sk_run(run_id), clock()
     row = index.get(pk, sk)
     given = {**opening, **options.model_dump(exclude_none=True)}
+    # What was asked for, as `reason` will tell how it ended.
+    asked = {name: opening[name] for name in ("reason", "trigger")}
+    opening = {**opening, "input": {**asked, "options": options.model_dump(exclude_defaults=True)}}
     if row is None:
         change: Put | Update = Put(
             pk, sk, {"run_id": run_id, **opening, "state": "running", "at": now.isoformat()}, if_absent=True
@@ -68,10 +72,9 @@ def _open_run(project: str, run_id: str, opening: Row, options: Options, *, inde
             f"run {run_id!r} is of dataset version {row['dataset_version']}, not {opening['dataset_version']};"
             " give the new run another id"
         )
-    elif row["state"] == "failed":
-        change = Update(
-            pk, sk, {**opening, "state": "running", "error": None, "ended_at": None}, {"state": "failed"}
-        )
+    elif row["state"] in ("failed", "stopped"):
+        cleared = dict.fromkeys(("error", "ended_at", "stop"))
+        change = Update(pk, sk, {**opening, "state": "running", **cleared}, {"state": row["state"]})
     else:
         return
     action = "training.started" if isinstance(change, Put) else "training.reopened"
@@ -83,14 +86,7 @@ def _open_run(project: str, run_id: str, opening: Row, options: Options, *, inde
 def _prepare(
     project: Project, dataset_version: int, run_id: str, options: Options, *, objects: ObjectStore
 ) -> dict[str, Any]:
-    fact = versions.read_fact(objects, project.name, dataset_version)
-    prepared = prepare.prepare(read_dataset(objects, fact, project), project)
-    parts = dict(prepared.parts)
-    if options.shuffle_labels:
-        # Both parts that the final model is fitted on; a holdout with true labels then shows what it is worth.
-        seed = project.search.seed if options.seed is None else options.seed
-        parts |= {part: prepare.shuffled(parts[part], project.target, seed) for part in ("train", "validation")}
-    bodies = {part: prepare.dump(arrays) for part, arrays in parts.items()}
+    fact, prepared, bodies = prepared_rows(project, dataset_version, options, objects=objects)
     for part, body in bodies.items():
         _keep_equal(objects, facts.part_key(project.name, run_id, part), body)
     return {
@@ -102,6 +98,21 @@ def _prepare(
         "sha256": {part: canonical.sha256(body) for part, body in bodies.items()},
         "project": project.model_dump(mode="json"),
     }
+
+
+def prepared_rows(
+    project: Project, dataset_version: int, options: Options, *, objects: ObjectStore
+) -> tuple[dict[str, Any], prepare.Prepared, dict[str, bytes]]:
+    """The manifest of a dataset version with its `identity`, its rows as they are prepared, and the bytes of each
+    part. Writes nothing. Raises RecordNotFound, RunFailed."""
+    fact = versions.read_fact(objects, project.name, dataset_version)
+    prepared = prepare.prepare(read_dataset(objects, fact, project), project)
+    parts = dict(prepared.parts)
+    if options.shuffle_labels:
+        # Both parts that the final model is fitted on; a holdout with true labels then shows what it is worth.
+        seed = project.search.seed if options.seed is None else options.seed
+        parts |= {part: prepare.shuffled(parts[part], project.target, seed) for part in ("train", "validation")}
+    return fact, prepared, {part: prepare.dump(arrays) for part, arrays in parts.items()}
 
 
 def _keep_equal(objects: ObjectStore, key: str, body: bytes) -> None:

@@ -8,7 +8,7 @@ order, so that the same rows give the same bytes. `OMP_NUM_THREADS`, where it is
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 MEGABYTES_PER_PROCESSOR = 1769
 
@@ -25,3 +25,8 @@ def limited(environment: Mapping[str, str]) -> Iterator[None]:
     """Hold the libraries that are loaded to that number."""
     with threadpool_limits(limits=allowed(environment)):
         yield
+
+
+def in_use() -> int:
+    """The most threads that a loaded library may use."""
+    return max((int(pool["num_threads"]) for pool in threadpool_info()), default=1)

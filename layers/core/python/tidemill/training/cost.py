@@ -1,0 +1,84 @@
+"""What a run costs at list prices: dollars from GB-seconds, invocations and state transitions. Pure functions.
+
+Facts hold seconds and GB-seconds, which stay true; dollars are computed where they are shown. Free tiers,
+discounts, storage and requests to S3 and DynamoDB are left out.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars. `gb_second` by processor, the first price tier."""
+
+    region: str
+    at: str
+    sources: tuple[str, ...]
+    gb_second: Mapping[str, float]
+    invocation: float
+    transition: float
+
+
+PRICES = Prices(
+    region="us-east-1",
+    at="2026-11",
+    sources=("aws.amazon.com/lambda/pricing", "aws.amazon.com/step-functions/pricing"),
+    gb_second={"x86_64": 0.0000166667, "arm64": 0.0000133334},
+    invocation=0.20 / 1_000_000,
+    transition=0.025 / 1_000,  # Standard workflows
+)
+_PROCESSORS = {"aarch64": "arm64", "arm64": "arm64"}
+
+# The way of statemachines/training.asl.json, for a run that passes.
+STEPS = 12
+"""States outside the Map of a run that goes through."""
+STEPS_OF_A_SLOT = 3
+"""The last call of a slot, which finds no trial left: RunTrial, MoreTrials, SlotDone."""
+STEPS_OF_A_TRIAL = 2
+"""RunTrial, MoreTrials."""
+FUNCTIONS = 6
+"""Functions outside the Map, each called once."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What trials and the final fit took, and what that costs. The other functions' seconds are not recorded."""
+
+    seconds: float
+    gb_seconds: float
+    invocations: int
+    transitions: int
+    dollars: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "prices": f"{PRICES.region}, {PRICES.at}"}
+
+
+def of_gb_seconds(gb_seconds: float, processor: str = "x86_64", prices: Prices = PRICES) -> float:
+    """Dollars for compute alone. `processor` as the platform calls it: x86_64, arm64 or aarch64."""
+    return gb_seconds * prices.gb_second[_PROCESSORS.get(processor, "x86_64")]
+
+
+def of_invocations(
+    gb_seconds: float, invocations: int = 1, processor: str = "x86_64", prices: Prices = PRICES
+) -> float:
+    """Dollars for so many invocations that took `gb_seconds` together."""
+    return of_gb_seconds(gb_seconds, processor, prices) + invocations * prices.invocation
+
+
+def of_run(
+    trials: Iterable[Mapping[str, Any]], final: Mapping[str, Any] | None, *, slots: int, prices: Prices = PRICES
+) -> Cost:
+    """The cost of a run by its trials' facts, its `final.json` (None if it came to none) and its number of slots.
+    A trial without time (its function was killed) counts as none."""
+    trials, final = list(trials), final or {}
+    spent = [*trials, final]
+    seconds = sum(float(each.get("seconds", 0.0)) for each in spent)
+    gb_seconds = sum(float(each.get("gb_seconds", 0.0)) for each in spent)
+    invocations = FUNCTIONS + slots + len(trials)
+    transitions = STEPS + slots * STEPS_OF_A_SLOT + len(trials) * STEPS_OF_A_TRIAL
+    processor = str(final.get("machine", {}).get("processor", "x86_64"))
+    dollars = of_invocations(gb_seconds, invocations, processor, prices) + transitions * prices.transition
+    return Cost(seconds, gb_seconds, invocations, transitions, dollars)
