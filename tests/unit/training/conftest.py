@@ -1,6 +1,7 @@
 """A mill for datasets: the training machine's walk over memory adapters, and ways to disturb it."""
 
 import copy
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -107,7 +108,7 @@ class Mill:
     def __init__(self, frame: pd.DataFrame | None = None, **changes: Any) -> None:
         document = copy.deepcopy(DOCUMENT)
         for name, change in changes.items():
-            document[name] = {**document[name], **change} if isinstance(change, dict) else change
+            document[name] = {**document.get(name, {}), **change} if isinstance(change, dict) else change
         self.project = projects.parse(document)
         self.objects = MemoryObjects()
         self.index = MemoryIndex()
@@ -147,7 +148,7 @@ class Mill:
         if name == "select_best":
             return select_best(**ids, objects=objects, studies=studies)
         if name == "evaluate_candidate":
-            return evaluate_candidate(**ids, objects=objects, index=index)
+            return evaluate_candidate(**ids, objects=objects, index=index, ticks=itertools.count().__next__)
         if name == "close_run":
             request.setdefault("error", None)
             return close_run(**ids, **request, objects=objects, index=index, clock=lambda: AT)

@@ -5,6 +5,14 @@ import pytest
 from tidemill.training import gates
 
 
+def sure(candidate: float, reference: float) -> dict[str, float] | None:
+    """An improvement without noise."""
+    if not reference:
+        return None
+    value = (reference - candidate) / reference
+    return {"estimate": value, "lower": value, "confidence": 0.95}
+
+
 @pytest.mark.parametrize(
     ("candidate", "reference", "least", "verdict"),
     [
@@ -23,7 +31,9 @@ from tidemill.training import gates
 def test_a_candidate_must_improve_by_more_than_the_least(
     candidate: float, reference: float, least: float, verdict: str
 ) -> None:
-    gate = gates.better_than("champion", "log_loss", candidate, reference, least=least, rows=10)
+    gate = gates.better_than(
+        "champion", "log_loss", candidate, reference, sure(candidate, reference), least=least, rows=10
+    )
     assert (gate["verdict"], gate["threshold"]) == (verdict, least)
     assert gate["value"] == (pytest.approx((reference - candidate) / reference) if reference else None)
 
@@ -42,10 +52,45 @@ def test_a_candidate_must_improve_by_more_than_the_least(
 def test_the_reason_shows_figures_that_differ(
     candidate: float, reference: float, least: float, words: str
 ) -> None:
-    assert (
-        gates.better_than("champion", "log_loss", candidate, reference, least=least, rows=10_234)["reason"]
-        == words
+    change = sure(candidate, reference)
+    gate = gates.better_than("champion", "log_loss", candidate, reference, change, least=least, rows=10_234)
+    figures, _, certainty = gate["reason"].partition(" (")
+    assert figures == words
+    assert certainty.startswith("with 95 % confidence it is ")
+
+
+def test_a_gain_that_may_be_chance_is_refused_and_says_so() -> None:
+    change = {"estimate": 0.02, "lower": -0.01, "confidence": 0.9}
+    gate = gates.better_than("champion", "rmse", 0.98, 1.0, change, least=0.0, rows=100)
+    assert (gate["verdict"], gate["value"], gate["lower"], gate["confidence"]) == ("refused", 0.02, -0.01, 0.9)
+    assert gate["reason"] == (
+        "rmse 0.98 is below the champion's 1 on the same 100 rows, but that is within noise:"
+        " with 90 % confidence it is at most 1 % worse, and more than 0 % is asked for"
     )
+    margin = gates.better_than("champion", "rmse", 0.98, 1.0, change, least=-0.02, rows=100)
+    assert margin["verdict"] == "passed", "a margin admits what is surely not worse than that"
+
+
+@pytest.mark.parametrize(
+    ("burden", "most", "verdict"),
+    [("harm", 0.1, "passed"), ("harm", 0.05, "refused"), ("safety", 0.2, "refused"), ("safety", 0.3, "passed")],
+)
+def test_a_slice_is_judged_by_the_limit_that_its_burden_names(burden: str, most: float, verdict: str) -> None:
+    worsening = {"estimate": 0.15, "lower": 0.07, "upper": 0.25}
+    row = {"column": "sex", "slice": "f", "rows": 80, "protected": True, "value": 0.46, "champion": 0.4}
+    table = {"metric": "log_loss", "slices": [{**row, "worsening": worsening}]}
+    gate = gates.slices(table, most=most, burden=burden, champion="")
+    assert (gate["verdict"], gate["threshold"]) == (verdict, most)
+    assert gate["reason"].startswith("log_loss on sex = f (80 rows) is 0.46, the champion's 0.4: 15 % worse")
+    other = {**table, "slices": [{**table["slices"][0], "protected": False}]}
+    assert gates.slices(other, most=0.0, burden=burden, champion="")["verdict"] == "not_applicable"
+
+
+def test_a_figure_that_is_not_defined_is_not_judged() -> None:
+    assert gates.at_most("calibration", "the error", None, 0.1)["verdict"] == "not_applicable"
+    assert gates.at_most("calibration", "the error", 0.1, 0.1)["verdict"] == "passed"
+    assert gates.at_most("calibration", "the error", 0.11, 0.1)["verdict"] == "refused"
+    assert gates.at_least("selection_ratio", "the ratio", 0.79, 0.8)["verdict"] == "refused"
 
 
 def test_parity_and_rows_have_their_limits_included() -> None:
@@ -57,7 +102,7 @@ def test_parity_and_rows_have_their_limits_included() -> None:
 
 def verdicts() -> list[gates.Gate]:
     return [
-        gates.better_than("baseline", "rmse", 2.0, 1.0, least=0.0, rows=9),
+        gates.better_than("baseline", "rmse", 2.0, 1.0, sure(2.0, 1.0), least=0.0, rows=9),
         gates.no_champion(),
         gates.agreement(10, 5, most=0.1),
         gates.enough_rows(9, least=10),
@@ -87,13 +132,13 @@ def test_without_a_reason_nothing_is_waived() -> None:
 
 def test_the_summary_of_a_refusal_has_every_refused_gate() -> None:
     words = gates.summary(verdicts())
-    assert words.startswith("refused: rmse 2 is not below the baseline's 1 on the same 9 rows; ")
+    assert words.startswith("refused: rmse 2 is not below the baseline's 1 on the same 9 rows (")
     assert "the ONNX model answers 5 of 10 rows differently" in words
     assert "9 rows are held out (at least 10)" in words
 
 
 def test_the_summary_of_a_pass_has_the_comparisons_and_what_was_waived() -> None:
-    better = gates.better_than("baseline", "rmse", 1.0, 2.0, least=0.0, rows=9)
+    better = gates.better_than("baseline", "rmse", 1.0, 2.0, sure(1.0, 2.0), least=0.0, rows=9)
     assert gates.summary([better, gates.no_champion()]) == "passed: " + better["reason"]
     few = gates.waive([better, gates.enough_rows(9, least=10)], "a rehearsal")
     assert gates.summary(few) == (

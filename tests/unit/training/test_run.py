@@ -39,7 +39,9 @@ def test_a_run_leaves_its_evidence_and_a_row(walked: Any) -> None:
     assert row["reason"] == evaluation["reason"]
     assert row["metrics"] == evaluation["metrics"]
     assert row["trials"] == 2
-    assert [gate["gate"] for gate in row["gates"]] == ["baseline", "champion", "parity", "holdout_rows"]
+    assert [gate["gate"] for gate in row["gates"]] == [
+        "baseline", "champion", "slices", "parity", "holdout_rows"
+    ]  # fmt: skip
     assert walked.audit() == ["training.passed", "training.started"]
 
 

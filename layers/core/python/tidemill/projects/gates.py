@@ -22,10 +22,11 @@ class Gates(Strict):
 
     over_baseline: float = Field(0.01, description="least relative improvement over the trivial baseline")
     over_champion: float = Field(
-        0.0, description="least relative improvement over the champion, same rows; negative: how much worse it may be"
+        0.0,
+        description="least relative improvement over the champion, same rows; negative: how much worse it may be",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="one-sided, of every limit that a gate rests on")
-    block: int = Field(1, ge=1, description="neighbouring rows that are resampled together; see docs/evaluation.md")
+    block: int = Field(1, ge=1, description="neighbouring rows that are resampled together")
     parity: float = Field(0.01, ge=0, le=1, description="largest share of rows on which ONNX may disagree")
     holdout_rows: int = Field(50, ge=1, description="fewest rows of the held-out set")
     slices: float | None = Field(
@@ -45,4 +46,4 @@ class Gates(Strict):
         None, ge=0, description="largest relative worsening when values are missing, one feature or 10 % of all"
     )
     model_bytes: int | None = Field(None, ge=1, description="largest served form, in bytes")
-    latency_ms: float | None = Field(None, gt=0, description="largest 95th percentile for one row; a measured time")
+    latency_ms: float | None = Field(None, gt=0, description="largest 95th percentile for one row")

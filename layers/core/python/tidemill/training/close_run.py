@@ -96,7 +96,8 @@ def _stop(row: Row) -> Row:
 
 
 def _short(gate: Gate) -> Row:
-    return {name: gate[name] for name in ("gate", "verdict", "value", "threshold", "reason") if name in gate}
+    short = ("gate", "verdict", "value", "threshold", "lower", "confidence", "reason")
+    return {name: gate[name] for name in short if name in gate}
 
 
 def _failure(error: Mapping[str, Any] | None) -> Row:

@@ -1,11 +1,13 @@
 """EvaluateCandidate: the final model on rows that are later than all it has seen, beside a constant and the
 champion.
 
-Writes `evaluation.json`: metrics, paired comparisons, parity of the served form, and the gates with their
-verdicts. A candidate that is refused is a result, not a fault.
+Writes `evaluation.json`: metrics, what `evidence` gathers, parity of the served form, costs, and the gates with
+their verdicts. A candidate that is refused is a result, not a fault.
 """
 
-from typing import Any, cast
+import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,9 @@ from numpy.typing import NDArray
 from tidemill.ports import Index, ObjectStore
 from tidemill.training import artifacts, facts, gates, metrics, pipeline, served_form
 from tidemill.training.champion import Champion, ask_champion
+from tidemill.training.evidence import costs as measured_costs
+from tidemill.training.evidence.gathering import gather
+from tidemill.training.judgement import judge
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
@@ -21,22 +26,31 @@ PARITY_ROWS = 500
 Predictions = NDArray[np.float64]
 
 
-def evaluate_candidate(*, project: str, run_id: str, objects: ObjectStore, index: Index) -> dict[str, Any]:
-    """Whether the candidate passed, and the key of the evaluation.
+def evaluate_candidate(
+    *,
+    project: str,
+    run_id: str,
+    objects: ObjectStore,
+    index: Index,
+    ticks: Callable[[], int] = time.perf_counter_ns,
+) -> dict[str, Any]:
+    """Whether the candidate passed, and the key of the evaluation. `ticks` gives nanoseconds.
 
     Raises RecordNotFound (no such run, or no final model yet), ArtifactCorrupt (a file is not the recorded one).
     """
     key = facts.evaluation_key(project, run_id)
     if not objects.exists(key):
         plan = read_plan(objects, project, run_id)
-        facts.keep(objects, key, _evaluate(plan, objects, index))
+        facts.keep(objects, key, _evaluate(plan, objects, index, ticks))
     return {"passed": facts.read(objects, key)["passed"], "evaluation_key": key}
 
 
-def _evaluate(plan: Plan, objects: ObjectStore, index: Index) -> dict[str, Any]:
+def _evaluate(plan: Plan, objects: ObjectStore, index: Index, ticks: Callable[[], int]) -> dict[str, Any]:
     holdout = part_of(plan, "holdout", objects)
     digests = facts.read(objects, facts.final_key(plan.project.name, plan.run_id))["sha256"]
-    candidate, parity = _ask_candidate(plan, digests, holdout, objects)
+    bodies = _bodies(plan, digests, objects)
+    model = artifacts.load(bodies["model.skops"], digests["model.skops"])
+    candidate, parity = _ask_candidate(plan, model, bodies["model.onnx"], holdout)
     baseline = _ask_baseline(plan, objects)
     champion = ask_champion(plan, holdout, objects=objects, index=index)
     answers = {"candidate": candidate, "baseline": np.full(len(candidate), baseline)}
@@ -44,8 +58,13 @@ def _evaluate(plan: Plan, objects: ObjectStore, index: Index) -> dict[str, Any]:
         answers["champion"] = champion.predictions
     task, target = plan.project.task, holdout[plan.project.target]
     measured = {who: metrics.measure(task, target, said, plan.threshold) for who, said in answers.items()}
-    losses = {who: metrics.losses(task, target, said) for who, said in answers.items()}
-    verdicts = gates.waive(_gates(plan, measured, parity, champion), plan.options.waive_gates)
+
+    def ask(rows: Arrays) -> Predictions:
+        return pipeline.predict(model, rows, plan.project.features)
+
+    known = gather(plan, holdout, answers, ask)
+    costs = {"bytes": measured_costs.sizes(bodies), "latency": measured_costs.latency(holdout, ask, ticks)}
+    verdicts = gates.waive(judge(plan, measured, parity, champion, known, costs), plan.options.waive_gates)
     return {
         "project": plan.project.name,
         "run_id": plan.run_id,
@@ -56,30 +75,31 @@ def _evaluate(plan: Plan, objects: ObjectStore, index: Index) -> dict[str, Any]:
         "metrics": measured["candidate"],
         "baseline": {"constant": baseline, "metrics": measured["baseline"]},
         "champion": _described(champion, measured),
-        "comparisons": {
-            who: metrics.compare(losses["candidate"], losses[who]) for who in losses if who != "candidate"
-        },
         "parity": parity,
+        **known,
+        "costs": costs,
         "gates": verdicts,
         "passed": gates.passed(verdicts),
         "reason": gates.summary(verdicts),
     }
 
 
-def _ask_candidate(
-    plan: Plan, digests: dict[str, str], holdout: Arrays, objects: ObjectStore
-) -> tuple[Predictions, dict[str, Any]]:
-    """The candidate's predictions on the holdout, and how far its served form agrees on a sample of it."""
-    bodies = {
+def _bodies(plan: Plan, digests: dict[str, str], objects: ObjectStore) -> dict[str, bytes]:
+    """The candidate's files, as they were recorded. Raises ArtifactCorrupt."""
+    return {
         file: facts.verified(objects, facts.final_key(plan.project.name, plan.run_id, file), digests[file])
         for file in ("model.skops", "model.onnx")
     }
-    model = artifacts.load(bodies["model.skops"], digests["model.skops"])
+
+
+def _ask_candidate(
+    plan: Plan, model: Any, served_body: bytes, holdout: Arrays
+) -> tuple[Predictions, dict[str, Any]]:
+    """The candidate's predictions on the holdout, and how far its served form agrees on a sample of it."""
     trained = pipeline.predict(model, holdout, plan.project.features)
     sample = np.random.default_rng(plan.seed).permutation(len(trained))[:PARITY_ROWS]
-    served = served_form.predict(
-        bodies["model.onnx"], {name: array[sample] for name, array in holdout.items()}, plan.project
-    )
+    rows = {name: array[sample] for name, array in holdout.items()}
+    served = served_form.predict(served_body, rows, plan.project)
     spread = float(holdout[plan.project.target].std())
     return trained, served_form.parity(served, trained[sample], threshold=plan.threshold, scale=spread)
 
@@ -88,29 +108,6 @@ def _ask_baseline(plan: Plan, objects: ObjectStore) -> float:
     """The best constant for the rows that the candidate was fitted on."""
     fitted_on = [part_of(plan, part, objects)[plan.project.target] for part in ("train", "validation")]
     return metrics.best_constant(np.concatenate(fitted_on))
-
-
-def _gates(
-    plan: Plan, measured: dict[str, metrics.Metrics], parity: dict[str, Any], champion: Champion | None
-) -> list[gates.Gate]:
-    rules, rows = plan.project.gates, plan.rows["holdout"]
-    values = {who: cast(float, found[plan.metric]) for who, found in measured.items()}
-    least = {"baseline": rules.over_baseline, "champion": rules.over_champion}
-    judged = {
-        who: gates.better_than(who, plan.metric, values["candidate"], values[who], least=least[who], rows=rows)
-        for who in least
-        if who in values
-    }
-    if champion is None:
-        judged["champion"] = gates.no_champion()
-    elif champion.predictions is None:
-        judged["champion"] = gates.incomparable(champion.obstacle)
-    return [
-        judged["baseline"],
-        judged["champion"],
-        gates.agreement(parity["rows"], parity["disagreeing"], most=rules.parity),
-        gates.enough_rows(rows, least=rules.holdout_rows),
-    ]
 
 
 def _described(champion: Champion | None, measured: dict[str, metrics.Metrics]) -> dict[str, Any] | None:

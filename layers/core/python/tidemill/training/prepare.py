@@ -26,7 +26,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 @dataclass(frozen=True)
 class Prepared:
     """The parts: each feature and the target under its name, rows in the order of time; the holdout also has the
-    columns that it is sliced by, which no model is fitted on. `dropped` counts rows by cause, `cuts` has the first time of validation and holdout (empty without a time column)."""
+    columns that it is sliced by, which no model is fitted on. `dropped` counts rows by cause, `cuts` has the first
+    time of validation and holdout (empty without a time column)."""
 
     parts: Mapping[str, Arrays]
     dropped: Mapping[str, int]

@@ -12,10 +12,10 @@ from tidemill.training.prepare import Arrays
 
 
 def fairness(project: Project, rows: Arrays, predictions: Array, threshold: float | None) -> list[dict[str, Any]]:
-    """Per sensitive column its groups; for classification also the ratio of the least selection rate to the largest
-    (below 0.8 is evidence of adverse impact: the four-fifths rule, 29 CFR 1607.4(D)) and the differences of the
-    rates of true and false positives (equalised odds: Hardt, Price & Srebro 2016, "Equality of opportunity in
-    supervised learning"). Groups of fewer rows than `slices.rows` are told but do not count."""
+    """Per sensitive column its groups; for classification also the ratio of the least selection rate to the
+    largest (below 0.8 is evidence of adverse impact: the four-fifths rule, 29 CFR 1607.4(D)) and the differences
+    of the rates of true and false positives (equalised odds: Hardt, Price & Srebro 2016, "Equality of
+    opportunity in supervised learning"). Groups of fewer rows than `slices.rows` are told but do not count."""
     target = rows[project.target]
     measure = _errors if project.task == "regression" else _rates
     found = []

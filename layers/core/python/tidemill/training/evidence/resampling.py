@@ -1,8 +1,8 @@
 """The bootstrap: how far a figure would move if other rows of the same kind had been held out.
 
-Rows are resampled with replacement (Efron & Tibshirani 1993, "An Introduction to the Bootstrap", ch. 6), limits are
-percentiles (ch. 13). Only sums over rows are resampled, as a matrix product, so that all metrics of all models
-come from the same draws: comparisons are paired.
+Rows are resampled with replacement (Efron & Tibshirani 1993, "An Introduction to the Bootstrap", ch. 6), limits
+are percentiles (ch. 13). Only sums over rows are resampled, as a matrix product, so that all metrics of all
+models come from the same draws: comparisons are paired.
 
 Neighbouring rows may be resampled together, in blocks that do not overlap (Carlstein 1986, "The use of subseries
 values for estimating the variance of a general statistic from a stationary sequence"): rows of one storm are not

@@ -1,5 +1,6 @@
 """Slices: the metric on parts of the held-out rows, and beside the champion's on each."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,15 +20,15 @@ MISSING, OTHERS = "(missing)", "(other values)"
 
 
 def members(column: Array, bins: int) -> Iterator[tuple[str, Array]]:
-    """The slices of a column (shape [n]): their names, and which rows are in them (shape [n], bool). A number is cut
-    at its quantiles, unless it has few values; what is missing is a slice."""
+    """The slices of a column (shape [n]): their names, and which rows are in them (shape [n], bool). A number is
+    cut at its quantiles, unless it has few values; what is missing is a slice."""
     numeric = column.dtype.kind == "f"
     missing = np.isnan(column) if numeric else column == ""
     values, counts = np.unique(column[~missing], return_counts=True)
     if numeric and len(values) > max(bins, 2):
         edges = np.unique(np.quantile(column[~missing].astype(np.float64), np.linspace(0, 1, bins + 1)))
         last = len(edges) - 2
-        for i, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for i, (low, high) in enumerate(itertools.pairwise(edges)):
             upper = column <= high if i == last else column < high
             yield f"{low:.4g} to {high:.4g}", ~missing & (column >= low) & upper
     else:
@@ -41,22 +42,26 @@ def members(column: Array, bins: int) -> Iterator[tuple[str, Array]]:
         yield MISSING, missing
 
 
-def table(
-    project: Project, rows: Arrays, losses: Mapping[str, Array], how: Resampling
-) -> dict[str, Any]:
+def table(project: Project, rows: Arrays, losses: Mapping[str, Array], how: Resampling) -> dict[str, Any]:
     """The slices with enough rows, the worst first, and those that are too small to be judged.
 
     `losses` has the losses of the candidate and, where there is one, of the champion; shape [n] each.
     """
     rules = project.slices
     named = project.features if rules.columns is None else rules.columns
-    judged, small = [], []
+    judged: list[dict[str, Any]] = []
+    small: list[dict[str, Any]] = []
     for name in dict.fromkeys((*named, *project.protected)):
         if name not in rows:
             continue
         protected = name in project.protected
         for label, inside in members(rows[name], rules.bins):
-            slice_ = {"column": name, "slice": label, "rows": int(inside.sum()), "protected": protected}
+            slice_: dict[str, Any] = {
+                "column": name,
+                "slice": label,
+                "rows": int(inside.sum()),
+                "protected": protected,
+            }
             if slice_["rows"] < rules.rows:
                 small.append(slice_)
             else:
