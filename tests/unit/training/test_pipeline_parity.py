@@ -1,6 +1,9 @@
 """Each algorithm and task: the pipeline, and its ONNX form by the reference evaluator and the serving runtime."""
 
 import copy
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -179,3 +182,24 @@ def test_parity_counts_what_is_apart_on_another_side_or_no_number() -> None:
     assert np.isfinite(found["largest_difference"])
     close = served_form.parity(answers[:2], trained[:2], threshold=None, scale=100.0)
     assert (close["disagreeing"], close["tolerance"]) == (0, 0.01)
+
+
+def test_another_process_makes_the_same_bytes_whatever_the_order_of_its_sets() -> None:
+    script = f"""
+import hashlib, importlib.util
+spec = importlib.util.spec_from_file_location("here", {__file__!r})
+here = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(here)
+for algorithm, parameters in here.ALGORITHMS.items():
+    project, arrays = here.project_of("classification"), here.arrays_of("classification")
+    model = here.pipeline.fit(algorithm, parameters, arrays, project=project, seed=1)
+    print(hashlib.sha256(here.served_form.convert(model, project)).hexdigest())
+"""
+    made = set()
+    for seed in ("0", "1", "2", "3"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-W", "ignore", "-c", script]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        made.add(done.stdout)
+    assert len(made) == 1

@@ -40,6 +40,10 @@ def convert(pipeline: Pipeline, project: Project) -> bytes:
         options=options,
     )
     model.producer_name, model.producer_version, model.domain = "tidemill", "", ""
+    # The converter collects the operator sets in a `set`, whose order changes from process to process.
+    used = sorted(model.opset_import, key=lambda each: each.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(used)
     body: bytes = model.SerializeToString(deterministic=True)
     return body
 
