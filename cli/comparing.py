@@ -44,7 +44,7 @@ def _run(found: Facts) -> Facts:
         "cost": found["cost"],
         "trials": found["trials_done"],
         "importance": importances(found["trials_done"]),
-        "slices": (found["evaluation"] or {}).get("slices") or [],
+        "slices": ((found["evaluation"] or {}).get("slices") or {}).get("slices", []),
     }
 
 

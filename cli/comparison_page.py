@@ -183,7 +183,7 @@ def _slice_table(slices: Sequence[Facts]) -> Markup:
     for each in slices:
         low, high = each.get("low"), each.get("high")
         interval = "-" if low is None or high is None else f"{number(low)} to {number(high)}"
-        name = f"{each['feature']} = {each['slice']}"
+        name = f"{each['column']} = {each['slice']}"
         cells = (f"{each['rows']:,}", _text(each.get("value")), interval)
         rows.append(element("tr", element("th", name), *[element("td", cell) for cell in cells]))
     return element("div", element("table", element("thead", head), element("tbody", *rows)), class_="wide")

@@ -252,10 +252,10 @@ def test_the_page_is_one_sound_file_that_fetches_nothing(stage: Stage) -> None:
 
 def test_slices_are_shown_where_an_evaluation_has_them(stage: Stage) -> None:
     slices = [
-        {"feature": "carrier", "slice": "AA", "rows": 1200, "value": 0.61, "low": 0.5, "high": 0.72},
-        {"feature": "carrier", "slice": "<b>", "rows": 9, "value": None, "low": None, "high": None},
+        {"column": "carrier", "slice": "AA", "rows": 1200, "value": 0.61, "low": 0.5, "high": 0.72},
+        {"column": "carrier", "slice": "<b>", "rows": 9, "value": None, "low": None, "high": None},
     ]
-    stage.write(B, "evaluation.json", {"gates": [], "slices": slices})
+    stage.write(B, "evaluation.json", {"gates": [], "slices": {"slices": slices}})
     text = page(compared(stage))
     assert "Slices" in Page(text).text["h2"]
     assert "0.5 to 0.72" in text

@@ -135,8 +135,8 @@ def test_the_card_tells_people_what_the_model_is(world: Any) -> None:
     for line in (
         "# tides v00001",
         "Will the tide be high?",
-        "| log_loss | 0.41 | 0.61 | 0.43 |",
-        "| auc | 0.8 |  |  |",
+        "| log_loss | 0.41 |  | 0.61 | 0.43 |",
+        "| auc | 0.8 |  |  |  |",
         "| over_baseline | passed | 33 % better |",
         "| champion | waived | worse (waived: a rehearsal \\| by hand) |",
         "| harbour | category | yes | a, b |",

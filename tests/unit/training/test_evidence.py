@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from tidemill import projects
+from tidemill.release import card_evidence
 from tidemill.training.evidence import paired, slices
 from tidemill.training.evidence.calibration import calibration
 from tidemill.training.evidence.costs import latency
@@ -102,6 +103,29 @@ def test_a_sensitive_column_that_is_no_feature_is_judged_by_but_never_fitted_on(
     evaluation = mill.walk()
     assert [each["column"] for each in evaluation["fairness"]] == ["harbour"]
     assert [feature["name"] for feature in mill.file("final/final.json")["features"]] == ["level", "gates", "wind"]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_the_card_tells_the_evidence(new_mill: Any, task: str) -> None:
+    mill = new_mill(task=task, sensitive=["harbour"], slices={"rows": 10})
+    mill.walk()
+    mill.crown()
+    evaluation = mill.walk(run_id="tides-v00001-manual-2")
+    written = card_evidence.sections(evaluation)
+    headings = [section.partition("\n")[0] for section in written]
+    told = ["Beside others, on the same rows", "Slices", "Calibration", "Fairness", "What it relies on"]
+    told += ["When values are missing", "Size and time"]
+    assert headings == [f"## {each}" for each in told if task == "classification" or each != "Calibration"]
+    text = "\n".join(written)
+    for words in (
+        "harbour = Cork (protected)",
+        "harbour = Cork",
+        "| level |",
+        "`wind` everywhere",
+        "size of model.onnx",
+    ):
+        assert words in text, words
+    assert ("selection rate is" in text) == (task == "classification")
 
 
 # --- figures against references --------------------------------------------------------------------------------

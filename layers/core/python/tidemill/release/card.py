@@ -1,9 +1,11 @@
 """The model card: a model version, for people (after Mitchell et al., "Model Cards for Model Reporting", 2019)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tidemill.projects import Project
+from tidemill.release import card_evidence
+from tidemill.release.markdown import number, table
 
 GATES = ("gate", "verdict", "reason")
 FEATURES = ("feature", "type", "may be missing", "values")
@@ -16,11 +18,11 @@ def write(document: Mapping[str, Any], evaluation: Mapping[str, Any], problem: P
         f"# {document['project']} v{document['version']:05d}",
         problem.description,
         _facts(document, problem),
-        f"## Metrics\n\nOn {_held_out(problem)}, which no trial has seen.\n\n"
-        + _metrics(*(_measured(side) for side in (evaluation, evaluation["baseline"], evaluation["champion"]))),
-        "## Gates\n\n" + _table(GATES, [_gate(gate) for gate in evaluation["gates"]]),
-        "## Features\n\n" + _table(FEATURES, [_feature(feature) for feature in document["features"]]),
-        "## Lineage\n\n" + _table(("what", "which"), _lineage(document)),
+        f"## Metrics\n\nOn {_held_out(problem)}, which no trial has seen.\n\n" + _metrics(evaluation),
+        "## Gates\n\n" + table(GATES, [_gate(gate) for gate in evaluation["gates"]]),
+        *card_evidence.sections(evaluation),
+        "## Features\n\n" + table(FEATURES, [_feature(feature) for feature in document["features"]]),
+        "## Lineage\n\n" + table(("what", "which"), _lineage(document)),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -42,7 +44,7 @@ def _facts(document: Mapping[str, Any], problem: Project) -> str:
     threshold = document["threshold"]
     cut = "" if threshold is None else f" (1 from a probability of {threshold:.4g})"
     sensitive = ", ".join(f"`{column}`" for column in problem.sensitive) or "none"
-    return _table(
+    return table(
         ("", ""),
         [
             ("task", document["task"]),
@@ -54,9 +56,20 @@ def _facts(document: Mapping[str, Any], problem: Project) -> str:
     )
 
 
-def _metrics(own: Mapping[str, Any], baseline: Mapping[str, Any], champion: Mapping[str, Any]) -> str:
-    rows = [(name, *(_number(side.get(name)) for side in (own, baseline, champion))) for name in sorted(own)]
-    return _table(("metric", "this model", "baseline", "champion"), rows)
+def _metrics(evaluation: Mapping[str, Any]) -> str:
+    own, limits = evaluation["metrics"], evaluation.get("intervals") or {}
+    others = [_measured(evaluation[side]) for side in ("baseline", "champion")]
+    rows = [
+        (name, number(own[name]), _interval(limits.get(name)), *(number(side.get(name)) for side in others))
+        for name in sorted(own)
+    ]
+    return table(("metric", "this model", "95 %", "baseline", "champion"), rows)
+
+
+def _interval(limits: Mapping[str, Any] | None) -> str:
+    if not limits or limits["low"] is None:
+        return ""
+    return f"{number(limits['low'])} to {number(limits['high'])}"
 
 
 def _feature(feature: Mapping[str, Any]) -> tuple[str, str, str, str]:
@@ -68,12 +81,3 @@ def _feature(feature: Mapping[str, Any]) -> tuple[str, str, str, str]:
 def _lineage(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     digests = [(name, f"sha256 `{digest}`") for name, digest in sorted(document["sha256"].items())]
     return [("run", document["run_id"]), ("identity", f"`{document['identity']}`"), *digests]
-
-
-def _number(value: Any) -> str:
-    return "" if value is None else f"{value:.5g}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,125 @@
+"""The evidence of a model card: what `evaluation.json` knows beyond metrics and gates, in tables for people.
+
+Models that were evaluated before a kind of evidence was gathered have no section of it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidemill.release.markdown import number, percent, table
+
+WORST = 10
+Evaluation = Mapping[str, Any]
+
+
+def sections(evaluation: Evaluation) -> list[str]:
+    """The sections, each with its heading."""
+    return [
+        f"## {heading}\n\n{body}"
+        for name, heading, write in SECTIONS
+        if evaluation.get(name) and (body := write(evaluation[name]))
+    ]
+
+
+def _comparisons(compared: Mapping[str, Any]) -> str:
+    rows = []
+    for whom, found in compared.items():
+        better, decided = found.get("improvement"), found.get("decisions")
+        if better:
+            sure = f"{percent(better['lower'])} with {percent(better['confidence'])} confidence"
+            mcnemar = "" if not decided else f"p = {decided['mid_p']:.3g}"
+            rows.append((whom, percent(better["estimate"]), sure, mcnemar))
+    head = ("beside the", "better by", "at least", "decisions (McNemar, mid-p)")
+    return table(head, rows) if rows else ""
+
+
+def _slices(found: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            f"{each['column']} = {each['slice']}" + (" (protected)" if each["protected"] else ""),
+            f"{each['rows']:,}",
+            f"{number(each['value'])} ({number(each['low'])} to {number(each['high'])})",
+            number(each.get("champion")),
+        )
+        for each in found["slices"][:WORST]
+    ]
+    small = len(found["too_small"])
+    note = f"\n\n{small} slices have fewer than {found['least_rows']} rows and are not judged." if small else ""
+    head = ("slice, the worst first", "rows", f"{found['metric']} (95 %)", "champion")
+    return table(head, rows) + note if rows else ""
+
+
+def _calibration(found: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            f"{each['predicted']:.3f}",
+            f"{each['observed']:.3f}",
+            f"{each['low']:.3f} to {each['high']:.3f}",
+            each["rows"],
+        )
+        for each in found["bins"]
+    ]
+    words = f"On average the said probability is {found['expected_error']:.3f} away from the observed share."
+    return f"{words}\n\n" + table(("said", "observed", "95 %", "rows"), rows)
+
+
+def _fairness(found: list[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            f"{column['column']} = {group['group']}",
+            f"{group['rows']:,}",
+            *(number(group.get(rate)) for rate in RATES),
+        )
+        for column in found
+        for group in column["groups"]
+    ]
+    words = [
+        f"Of `{column['column']}`, the least selection rate is {percent(column['selection_ratio'])} of the largest"
+        " (the four-fifths rule asks for 80 %)."
+        for column in found
+        if column.get("selection_ratio") is not None
+    ]
+    head = ("group", "rows", "selected", "true positives", "false positives", "mean prediction")
+    return "\n\n".join([*words, table(head, rows)])
+
+
+def _importance(found: Mapping[str, Any]) -> str:
+    rows = [(each["feature"], f"{each['mean']:.4g} ± {each['sd']:.2g}") for each in found["features"]]
+    return table(("feature", f"{found['metric']} rises by, if it is shuffled"), rows)
+
+
+def _robustness(found: Mapping[str, Any]) -> str:
+    rows = [
+        (f"`{each['missing']}` everywhere", number(each["value"]), percent(each["worsening"]))
+        for each in found["features"]
+    ]
+    scattered = found["at_random"]
+    rows.append(
+        (
+            f"{percent(scattered['share'])} of all values",
+            number(scattered["value"]),
+            percent(scattered["worsening"]),
+        )
+    )
+    return table(("missing", str(found["metric"]), "worse by"), rows)
+
+
+def _costs(found: Mapping[str, Any]) -> str:
+    rows = [(f"size of {name}", f"{size:,} bytes") for name, size in sorted(found["bytes"].items())]
+    slow = found["latency"]
+    rows.append(
+        ("time for one row", f"{slow['p50_ms']:.3g} ms (median), {slow['p95_ms']:.3g} ms (95th percentile)")
+    )
+    return table(("", ""), rows) + f"\n\nThe time is of {slow['measured']}."
+
+
+RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "mean_prediction")
+SECTIONS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("comparisons", "Beside others, on the same rows", _comparisons),
+    ("slices", "Slices", _slices),
+    ("calibration", "Calibration", _calibration),
+    ("fairness", "Fairness", _fairness),
+    ("importance", "What it relies on", _importance),
+    ("robustness", "When values are missing", _robustness),
+    ("costs", "Size and time", _costs),
+)
