@@ -120,7 +120,12 @@ def test_a_folder_of_every_format_becomes_one_version(deployment: Deployment, tm
     table = [pd.read_csv(io.BytesIO(diamonds.to_csv(part))) for part in parts]
     (folder / "rows.jsonl").write_text(table[2].to_json(orient="records", lines=True))
     table[3].to_parquet(folder / "rows.parquet")
-    told = run("data", "push", PROJECT, str(folder), "--reason", "every format", "--wait", "--json")
+    # To the end of its run, whatever that says of a model on so few rows.
+    pushed = CliRunner().invoke(
+        app, ["data", "push", PROJECT, str(folder), "--reason", "every format", "--wait", "--json"]
+    )
+    told = json.loads(pushed.stdout)
+    assert told["run"]["state"] in ("passed", "refused"), told
     assert told["upload"]["state"] == "accepted", told
     version = run("data", "show", PROJECT, str(before + 1), "--json")
     paths = [file["path"] for file in version["manifest"]["files"]]
