@@ -117,9 +117,8 @@ def run(deployment: Followed, project: str, run_id: str, pace: Pace) -> Iterator
         execution = str((row or {}).get("execution") or run_id)
         ended = reading.trials(deployment.objects, project, run_id, known)
         numbers = {trial["trial"] for trial in ended}
-        running = reading.running_trials(deployment.index, project, run_id)
-        left = tuple(trial for trial in running if trial["trial"] not in numbers)
-        return RunView(run_id, row, tuple(ended), left)
+        running = reading.running_trials(deployment.index, project, run_id, ended=numbers)
+        return RunView(run_id, row, tuple(ended), tuple(running))
 
     def broken() -> str | None:
         return deployment.failure("training", execution)

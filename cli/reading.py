@@ -3,7 +3,9 @@
 Called by the commands and by the story; works the same on AWS and on memory adapters.
 """
 
+import itertools
 import json
+from collections.abc import Collection
 from typing import Any
 
 from cli.errors import NotFound
@@ -74,13 +76,16 @@ def trials(objects: ObjectStore, project: str, run_id: str, known: dict[str, Fac
     return [known[key] for key in sorted(known)]
 
 
-def running_trials(index: Index, project: str, run_id: str) -> list[Facts]:
-    """The trials that run, by number: since when, in which slot, after how many parts of their fit."""
+def running_trials(index: Index, project: str, run_id: str, *, ended: Collection[int] = ()) -> list[Facts]:
+    """The trials that run, by number: since when, in which slot, after how many parts of their fit. `ended` has
+    the numbers of trials that are known to have ended."""
     holder = index.get(names.pk(project), names.sk_study_name(canonical.sha256(run_id.encode())))
     if holder is None or not holder["study_id"]:
         return []
-    found = index.query(names.pk_study(project, int(holder["study_id"])), names.TRIALS)
-    return [_running(row) for row in found if row.get("state") == "RUNNING"]
+    first = next(number for number in itertools.count() if number not in ended)
+    start = f"{names.TRIALS}{first:07d}"  # those before it are not read again with every look
+    found = index.query(names.pk_study(project, int(holder["study_id"])), names.TRIALS, start=start)
+    return [_running(row) for row in found if row.get("state") == "RUNNING" and row["number"] not in ended]
 
 
 def _running(row: Row) -> Facts:

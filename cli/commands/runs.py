@@ -31,6 +31,7 @@ GATES: list[show.Column] = [
     ("gate", lambda gate: gate["gate"]),
     ("verdict", lambda gate: gate.get("verdict")),
     ("value", lambda gate: gate.get("value")),
+    ("surely", lambda gate: gate.get("lower")),
     ("threshold", lambda gate: gate.get("threshold")),
     ("reason", lambda gate: gate.get("reason")),
 ]

@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 from typer.testing import CliRunner
 
-from cli import reading
+from cli import connection, reading
 from cli.deployment import Deployment
 from cli.main import app
 from cli.story import diamonds
@@ -45,14 +45,15 @@ def row(deployment: Deployment) -> dict[str, Any]:
 
 
 def workers() -> list[int]:
-    """The processes of RunTrial's execution environments."""
+    """The processes of RunTrial's execution environments in this cloud."""
+    here = f"AWS_ENDPOINT_URL=http://127.0.0.1:{os.environ[connection.ENV_PORT]}".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             variables = (process / "environ").read_bytes().split(b"\0")
         except OSError:
             continue  # it has ended, or is somebody else's
-        if any(each.startswith(b"_HANDLER=") and b"run_trial" in each for each in variables):
+        if here in variables and any(each.startswith(b"_HANDLER=") and b"run_trial" in each for each in variables):
             found.append(int(process.name))
     return found
 
@@ -63,8 +64,7 @@ def ended(deployment: Deployment) -> list[dict[str, Any]]:
 
 def running(deployment: Deployment) -> list[dict[str, Any]]:
     numbers = {trial["trial"] for trial in ended(deployment)}
-    found = reading.running_trials(deployment.index, PROJECT, RUN)
-    return [trial for trial in found if trial["trial"] not in numbers]
+    return reading.running_trials(deployment.index, PROJECT, RUN, ended=numbers)
 
 
 @pytest.fixture(scope="module")

@@ -78,3 +78,38 @@ def test_an_unknown_project_says_what_to_do(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("path", sorted((ROOT / "projects").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_projects_are_valid_and_named_like_their_files(path: Path) -> None:
     assert projects.parse(yaml.safe_load(path.read_text())).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ({"sampler": "gp", "objectives": ["metric", "size_bytes"]}, "the sampler 'gp' takes one"),
+        ({"sampler": "tpe", "pruner": "median", "objectives": ["metric", "size_bytes"]}, "compare one objective"),
+        (
+            {"sampler": "tpe", "stop": {"patience": 3}, "objectives": ["metric", "size_bytes"]},
+            "compare one objective",
+        ),
+        ({"pruner": "median", "objectives": ["size_bytes"]}, "what a trial reports is the metric"),
+        ({"objectives": ["metric", "metric"]}, "name each once"),
+        ({"algorithms": ["linear", "linear"]}, "name each once"),
+        ({"concurrency": 1001}, "concurrency"),
+        ({"stop": {"hours": 1}}, "hours"),
+    ],
+)
+def test_a_search_whose_parts_do_not_go_together_is_refused(search: dict, words: str) -> None:
+    with pytest.raises(ProjectInvalid, match=words):
+        projects.parse(changed(search=search))
+
+
+@pytest.mark.parametrize("slices", [{"columns": ["at"]}, {"protected": ["high"]}, {"protected": ["sun"]}])
+def test_slices_are_of_columns_that_can_be_sliced_by(slices: dict) -> None:
+    with pytest.raises(ProjectInvalid, match=r"slices|no rule for"):
+        projects.parse(changed(slices=slices))
+
+
+@pytest.mark.parametrize("page", ["search.md", "evaluation.md"])
+def test_what_the_docs_show_is_a_valid_part_of_a_project_file(page: str) -> None:
+    shown = (ROOT / "docs" / page).read_text().partition("```yaml\n")[2].partition("```")[0]
+    columns = {**VALID["columns"], **{name: {"type": "category"} for name in ("sex", "region")}}
+    project = projects.parse(changed(columns=columns, **yaml.safe_load(shown)))
+    assert project.search.concurrency == (10 if page == "search.md" else 4)

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from tidemill import canonical
 from tidemill.errors import RunFailed
-from tidemill.training import facts, run_trial
+from tidemill.training import run_trial
 
 FOLDER = "runs/tides/tides-v00001/"
 ADAPTIVE = ["tpe", "gp", "cmaes", "nsga2", "nsga3", "reinforce"]
@@ -297,13 +297,61 @@ def test_what_trials_cost_is_recorded_and_counts(new_mill: Any, fits: list) -> N
     assert mill.study().trials[4].user_attrs["gb_seconds"] == 20.0
 
 
-def test_facts_that_are_written_are_json_the_bucket_takes(new_mill: Any, fits: list) -> None:
-    mill = new_mill(search={"sampler": "tpe", "trials": 4})
+# --- pruning ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("pruner", ["median", "halving", "hyperband"])
+def test_a_pruner_ends_trials_that_begin_badly(new_mill: Any, pruner: str) -> None:
+    search = {"sampler": "random", "pruner": pruner, "trials": 14, "algorithms": ["gradient_boosting"]}
+    mill = new_mill(search=search)
+    mill.plan()
+    answers = mill.search([0, 1])
+    pruned = [answer for answer in answers if answer["state"] == "pruned"]
+    assert pruned
+    for answer in pruned:
+        fact, trial = mill.file(f"trials/{answer['trial']:04d}.json"), mill.study().trials[answer["trial"]]
+        assert fact["reason"].startswith(f"{pruner} pruner: log_loss ")
+        assert trial.state == TrialState.PRUNED
+        assert fact["step"] == max(trial.intermediate_values) < 10
+        assert fact["value"] == trial.value == trial.intermediate_values[fact["step"]]
+    mill.step("select_best")
+    best = mill.file("best.json")
+    assert best["pruned"] == len(pruned)
+    assert best["completed"] == 14 - len(pruned)
+    assert best["trial"] not in [answer["trial"] for answer in pruned]
+
+
+def test_a_trial_reports_what_its_model_is_worth_so_far(new_mill: Any) -> None:
+    search = {"pruner": "median", "trials": 2, "algorithms": ["gradient_boosting", "linear"]}
+    mill = new_mill(search=search)
     mill.plan()
     mill.search()
-    for trial in trial_files(mill):
-        assert canonical.dumps(trial)
-        assert facts.trial_key("tides", mill.RUN, trial["trial"]).startswith(FOLDER)
+    boosted, linear = mill.study().trials
+    assert list(boosted.intermediate_values) == list(range(1, 10)), "the last part is the result"
+    assert not linear.intermediate_values
+    assert boosted.intermediate_values[9] != boosted.intermediate_values[1]
+
+
+def test_killed_amid_its_fit_a_watched_trial_is_fitted_again_and_ends(new_mill: Any) -> None:
+    mill = new_mill(search={"pruner": "median", "trials": 1, "algorithms": ["gradient_boosting"]})
+    mill.plan()
+    half = mill.killer(lambda: len(mill.study().trials) > 0 and 5 in mill.study().trials[0].intermediate_values)
+    with pytest.raises(mill.Killed):
+        mill.step("run_trial", half, slot=0)
+    assert mill.step("run_trial", slot=0)["state"] == "complete"
+    assert list(mill.study().trials[0].intermediate_values) == list(range(1, 10))
+
+
+# --- measures --------------------------------------------------------------------------------------------------
+def test_a_trial_measures_its_model_where_that_is_asked_for(new_mill: Any) -> None:
+    objectives = ["metric", "size_bytes"]
+    search = {"objectives": objectives, "constraints": {"latency_ms": 60_000}, "algorithms": ["linear"]}
+    mill = new_mill(search=search)
+    mill.plan()
+    mill.search()
+    trial = mill.file("trials/0000.json")
+    assert trial["measures"].keys() == {"metric", "size_bytes", "latency_ms"}
+    assert trial["measures"]["size_bytes"] > 1000
+    assert trial["measures"]["latency_ms"] > 0
+    assert trial["values"] == [trial["value"], trial["measures"]["size_bytes"]]
 
 
 # --- warm start ------------------------------------------------------------------------------------------------
@@ -325,12 +373,10 @@ def test_a_warm_start_tries_the_best_points_of_the_run_before(walked: Any, new_m
 def test_a_warm_start_leaves_out_what_is_no_longer_varied_and_needs_no_run_before(
     walked: Any, new_mill: Any
 ) -> None:
-    algorithm = walked.file("best.json")["algorithm"]
     search = {"sampler": "tpe", "warm_start": 5, "algorithms": ["random_forest"]}
     walked.project = new_mill(search=search).project
     walked.plan(run_id=SECOND)
     assert [trial["algorithm"] for trial in walked.file("plan.json", SECOND)["trials"]] == ["random_forest"]
-    assert algorithm != "random_forest"
     alone = new_mill(search={"warm_start": 5})
     alone.plan()
     assert len(alone.file("plan.json")["trials"]) == 2

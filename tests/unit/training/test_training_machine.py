@@ -276,3 +276,11 @@ def test_every_task_has_a_timeout_named_retries_and_catches_everything() -> None
         assert retried, name
         assert "States.ALL" not in retried, name
         assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+
+
+def test_a_slot_does_the_same_in_either_map() -> None:
+    states = definitions.load("training").document()["States"]
+    inline, wide = (dict(states[name]["ItemProcessor"]) for name in ("SearchTrials", "SearchWidely"))
+    assert inline.pop("ProcessorConfig")["Mode"] == "INLINE"
+    assert wide.pop("ProcessorConfig")["Mode"] == "DISTRIBUTED"
+    assert inline == wide

@@ -6,7 +6,7 @@ to the slot that claimed it, and a slot that comes again after it was killed fin
 
 import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ class RunStudy:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._plan, self._studies = plan, studies
         self._id = studies.get_study_id_from_name(plan.run_id)
+        self._live: dict[int, optuna.Trial] = {}
 
     @classmethod
     def create(cls, plan: Plan, studies: StudyStorage) -> None:
@@ -45,11 +46,6 @@ class RunStudy:
     def trials(self) -> list[FrozenTrial]:
         """All trials, by number."""
         return self._studies.get_all_trials(self._id, deepcopy=False)
-
-    def running(self, slot: int) -> FrozenTrial | None:
-        """The trial that the slot has begun and not ended."""
-        mine = (t for t in self.trials() if t.state == TrialState.RUNNING and t.user_attrs.get(SLOT) == slot)
-        return next(mine, None)
 
     def claim(self, slot: int, now: datetime) -> FrozenTrial | None:
         """The next trial, for that slot; None if the run has as many as it may have."""
@@ -80,7 +76,9 @@ class RunStudy:
 
     def live(self, trial: FrozenTrial) -> optuna.Trial:
         """The trial as a sampler and a pruner see it, who are shown the trials of its algorithm alone."""
-        return optuna.Trial(self._branch(trial), trial._trial_id)
+        if trial._trial_id not in self._live:
+            self._live[trial._trial_id] = optuna.Trial(self._branch(trial), trial._trial_id)
+        return self._live[trial._trial_id]
 
     def _branch(self, trial: FrozenTrial) -> optuna.Study:
         plan = self._plan
@@ -137,10 +135,15 @@ class RunStudy:
             warnings.simplefilter("ignore")  # a constraint that is set already, by a worker that then was killed
             for name, value in fact.get("constraints", {}).items():
                 live.set_constraint(name, value)
-            for name in ("seconds", "gb_seconds"):
-                if name in fact:
-                    self._studies.set_trial_user_attr(trial._trial_id, name, fact[name])
+            if "gb_seconds" in fact:  # which the rules to end a search add up
+                self._studies.set_trial_user_attr(trial._trial_id, "gb_seconds", fact["gb_seconds"])
             live.study.tell(live, fact["values"] if state == TrialState.COMPLETE else None, state)
+
+
+def running(trials: Iterable[FrozenTrial], slot: int) -> FrozenTrial | None:
+    """The trial that the slot has begun and not ended."""
+    mine = (each for each in trials if each.state == TrialState.RUNNING and each.user_attrs.get(SLOT) == slot)
+    return next(mine, None)
 
 
 def _point(trial: FrozenTrial, parameters: Mapping[str, Any]) -> Trial:

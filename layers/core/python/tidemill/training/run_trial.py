@@ -6,8 +6,8 @@ begun: what has its file is not run again. A trial that cannot be fitted is reco
 and the run goes on.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -17,7 +17,7 @@ from tidemill import names
 from tidemill.ports import Clock, Index, ObjectStore
 from tidemill.training import facts, measures, metrics, pipeline, prepare
 from tidemill.training.plan import Plan, Trial, read_plan
-from tidemill.training.run_study import RunStudy
+from tidemill.training.run_study import RunStudy, running
 from tidemill.training.stopping import enough
 from tidemill.training.studies.storage import StudyStorage
 
@@ -54,9 +54,10 @@ def run_trial(
     """
     plan = read_plan(objects, project, run_id)
     study = RunStudy(plan, studies)
-    trial = study.running(slot)
+    trials = study.trials()
+    trial = running(trials, slot)
     if trial is None:
-        over = _over(plan, study, index)
+        over = _over(plan, trials, index)
         if over is not None:
             return over
         trial = study.claim(slot, clock())
@@ -84,7 +85,7 @@ def record_loss(
     telling it once."""
     plan = read_plan(objects, project, run_id)
     study = RunStudy(plan, studies)
-    trial = study.running(slot)
+    trial = running(study.trials(), slot)
     if trial is None:
         why = f"a slot was lost: {reason}"[:1000]
         return {**_ended(why), "more": study.lose_slot(slot, loss, why) < MOST_SLOT_LOSSES}
@@ -96,12 +97,12 @@ def record_loss(
     return _told(study, trial, facts.read(objects, key))
 
 
-def _over(plan: Plan, study: RunStudy, index: Index) -> dict[str, Any] | None:
+def _over(plan: Plan, trials: Sequence[FrozenTrial], index: Index) -> dict[str, Any] | None:
     """Why no further trial is to begin; None if one may."""
     row = index.get(names.pk(plan.project.name), names.sk_run(plan.run_id)) or {}
     if row.get("stop"):
         return {**_ended(f"stopped by {row['stop']['by']}"), "stopped": True}
-    why = enough(plan.project.search.stop, study.trials())
+    why = enough(plan.project.search.stop, trials)
     return None if why is None else _ended(why)
 
 
@@ -142,7 +143,7 @@ def _measured(plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore
     if not np.isfinite(predictions).all():
         return _failed(point, "it predicts values that are not finite")
     found = metrics.measure(project.task, validation[project.target], predictions, plan.threshold)
-    value = float(found[plan.metric] or 0.0)
+    value = cast(float, found[plan.metric])
     wanted = {*search.objectives, *search.constraints}
     measured = {"metric": value, **measures.measure(wanted, model, validation, project.features)}
     return {
@@ -164,7 +165,7 @@ def _reporter(plan: Plan, live: optuna.Trial, validation: prepare.Arrays) -> Cal
             return
         predictions = pipeline.predict(model, validation, plan.project.features)
         found = metrics.measure(plan.project.task, validation[plan.project.target], predictions, plan.threshold)
-        live.report(float(found[plan.metric] or 0.0), step)
+        live.report(cast(float, found[plan.metric]), step)
         if live.should_prune():
             raise _Pruned
 
