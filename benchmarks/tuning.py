@@ -1,8 +1,4 @@
-"""How good a search is, and what its storage costs: `python -m benchmarks.tuning` (see the README beside it).
-
-Each algorithm minimises functions with a known least value, one trial at a time, and with ten workers that take
-turns: whoever is done tells its value and asks for the next point, while nine others run. Medians over seeds.
-"""
+"""How good a search is, and what its storage costs: `python -m benchmarks.tuning` (see the README beside it)."""
 
 import argparse
 import os
@@ -10,95 +6,71 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: threads only get in each other's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import boto3
-import numpy as np
 import optuna
 from moto import mock_aws
-from optuna.distributions import FloatDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler
 from optuna.storages.journal import JournalFileBackend
 
-from benchmarks import measure
-from benchmarks.objectives import OBJECTIVES, Objective
+from benchmarks import measure, search_peers, search_quality
+from benchmarks.objectives import OBJECTIVES, SEVERAL, Objective, Several
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.memory import MemoryObjects
-from tidemill.training.samplers.gaussian_process import GaussianProcessSampler
-from tidemill.training.samplers.policy_gradient import PolicyGradientSampler
 from tidemill.training.studies.storage import StudyStorage
 
-CHECKPOINTS = (25, 50, 100)
-WORKERS = 10
 OVERHEAD_TRIALS = 64
-ALGORITHMS: dict[str, Callable[[int], BaseSampler]] = {
-    "random": lambda seed: RandomSampler(seed=seed),
-    "TPE (Optuna)": lambda seed: TPESampler(seed=seed),
-    "TPE (Optuna), constant liar": lambda seed: TPESampler(seed=seed, constant_liar=True),
-    "policy gradient (REINFORCE)": lambda seed: PolicyGradientSampler(seed=seed),
-    "Gaussian process, EI": lambda seed: GaussianProcessSampler(seed=seed),
-    "Gaussian process, UCB": lambda seed: GaussianProcessSampler(seed=seed, acquisition="ucb"),
-    "Gaussian process, Thompson": lambda seed: GaussianProcessSampler(seed=seed, acquisition="thompson"),
-}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, help="searches per figure (default 10)")
-    parser.add_argument("--only", choices=("quality", "overhead"), help="one of the two tables")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="searches at a time (default: all)")
+    parser.add_argument("--only", choices=("quality", "overhead"), help="one of the two parts")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    versions = search_peers.install()
     facts = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         *measure.machine(Path.cwd()),
-        f"Optuna {optuna.__version__}",
+        f"Tidemill with Optuna {optuna.__version__}; "
+        + ", ".join(f"{name} {version}" for name, version in versions.items()),
     ]
     say("\n".join(f"- {fact}" for fact in facts) + "\n")
     if options.only != "overhead":
-        for objective in OBJECTIVES:
-            quality(objective, options.seeds)
+        for objective in OBJECTIVES + SEVERAL:
+            quality(objective, options.seeds, options.processes)
     if options.only != "quality":
         overhead()
 
 
-def quality(objective: Objective, seeds: int) -> None:
-    say(
-        f"**{objective.title}** (least value {objective.least:g}): the best of so many trials, median of {seeds}\n"
-    )
-    headings = (
-        [f"{n} trials" for n in CHECKPOINTS] + [f"{n}, {WORKERS} workers" for n in CHECKPOINTS] + ["s a trial"]
-    )
-    say(row(["", *headings]) + "\n" + row(["---", *["---:"] * len(headings)]))
-    for name, make in ALGORITHMS.items():
-        start = time.perf_counter()
-        alone = [searched(objective, make(seed), workers=1) for seed in range(seeds)]
-        together = [searched(objective, make(seed), workers=WORKERS) for seed in range(seeds)]
-        spent = (time.perf_counter() - start) / (2 * seeds * CHECKPOINTS[-1])
-        figures = [statistics.median(run[n] for run in runs) for runs in (alone, together) for n in CHECKPOINTS]
-        say(row([name, *(f"{figure:.3f}" for figure in figures), f"{spent:.3f}"]))
-    say("")
+def quality(objective: Objective | Several, seeds: int, processes: int) -> None:
+    """A table: a row for each searcher."""
+    say(f"**{objective.title}**: {meaning(objective)}; medians of {seeds} seeds\n")
+    workers = search_quality.WORKERS
+    headings = [f"{n}" for n in objective.checkpoints] + [f"{n}, {workers} workers" for n in objective.checkpoints]
+    say(row(["trials", *headings, "ms a trial"]) + "\n" + row(["---", *["---:"] * (len(headings) + 1)]))
+    found: dict[str, tuple[tuple[float, ...], ...]] = {}
+    for each in search_quality.rows(objective, seeds, processes):
+        figures = [f"{figure:.3f}" for figure in (*each.alone, *each.together)]
+        say(row([each.name, *figures, f"{each.seconds * 1000:.1f}"]))
+        found[each.name] = each.runs
+    pairs = list(zip(found["TPE"], found["*Optuna*: TPE"], strict=True))
+    same = sum(ours == theirs for ours, theirs in pairs)
+    say(f"\nTPE on Tidemill's storage found exactly what Optuna's found in {same} of {len(pairs)} searches.\n")
 
 
-def searched(objective: Objective, sampler: BaseSampler, *, workers: int) -> dict[int, float]:
-    """The best value after each checkpoint of trials that are told."""
-    names = [f"x{number}" for number in range(objective.dimensions)]
-    study = optuna.create_study(sampler=sampler)
-    running: list[optuna.Trial] = []
-    best: dict[int, float] = {}
-    for told in range(1, CHECKPOINTS[-1] + 1):
-        while len(running) < workers:
-            running.append(study.ask(dict.fromkeys(names, FloatDistribution(0, 1))))
-        trial = running.pop(0)
-        study.tell(trial, objective.of(np.array([trial.params[name] for name in names])))
-        if told in CHECKPOINTS:
-            best[told] = study.best_value
-    return best
+def meaning(objective: Objective | Several) -> str:
+    if isinstance(objective, Several):
+        return f"share of the greatest volume below {objective.reference} (1 at best)"
+    return "least value so far" + ("" if objective.least is None else f" ({objective.least:g} at best)")
 
 
 def overhead() -> None:
