@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import optuna
 from optuna._hypervolume import compute_hypervolume
 
 from benchmarks.objectives import OBJECTIVES, SEVERAL, Objective, Several
@@ -65,6 +66,7 @@ def rows(objective: Objective | Several, seeds: int, processes: int) -> Iterator
 
 def searched(number: int, name: str, seed: int, workers: int) -> Searched:
     """One search of one objective, by their names: it is run in a process of its own."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     objective = (OBJECTIVES + SEVERAL)[number]
     values = len(objective.reference) if isinstance(objective, Several) else 1
     budget = objective.checkpoints[-1]
