@@ -13,13 +13,16 @@ FUNCTIONS = (
     ),
     Work(
         "plan_trials", ("core", "numeric", "ml"), memory=1024, seconds=120,
-        may=(*reads("runs"), *writes("runs")),
+        may=(*reads("runs"), *writes("runs"), *table()),
     ),
     Work(
         "run_trial", ("core", "numeric", "ml"), memory=3008, seconds=900,
-        may=(*reads("runs"), *writes("runs")),
+        may=(*reads("runs", "studies"), *writes("runs", "studies"), *table()),
     ),
-    Work("select_best", ("core",), memory=512, seconds=60, may=(*reads("runs"), *writes("runs"))),
+    Work(
+        "select_best", ("core", "numeric", "ml"), memory=1024, seconds=120,
+        may=(*reads("runs", "studies"), *writes("runs"), *table()),
+    ),
     Work(
         "fit_final", ("core", "numeric", "ml", "export"), memory=3008, seconds=900,
         may=(*reads("runs"), *writes("runs")),

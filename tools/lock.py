@@ -1,7 +1,8 @@
 """Compile every lock anew: the checkout's, uv's own, and one per third-party layer (`make lock`).
 
 The layers' locks are constrained by the checkout's, so that the laptop and the functions run the same versions.
-Locks hold hashes and no addresses.
+Locks hold hashes and no addresses. With `--keep`, what is locked stays as it is, and only what was added to a
+`requirements.in` is new.
 """
 
 import subprocess
@@ -9,14 +10,18 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMON = ("--universal", "--generate-hashes", "--no-header", "--quiet", "--upgrade")
+COMMON = ("--universal", "--generate-hashes", "--no-header", "--quiet")
+KEEP = "--keep"
 
 
 def compile_lock(source: Path, target: Path, *options: str) -> None:
     """`uv pip compile` of one file; paths in the lock's comments are relative to the checkout."""
     uv = str(Path(sys.executable).with_name("uv"))
     places = [str(path.relative_to(ROOT)) for path in (source, target)]
-    subprocess.run([uv, "pip", "compile", *COMMON, *options, places[0], "-o", places[1]], cwd=ROOT, check=True)
+    newest = () if KEEP in sys.argv[1:] else ("--upgrade",)
+    subprocess.run(
+        [uv, "pip", "compile", *COMMON, *newest, *options, places[0], "-o", places[1]], cwd=ROOT, check=True
+    )
     print(f"{places[1]}: {target.read_text().count('==')} packages")
 
 

@@ -1,6 +1,6 @@
-"""State `PlanTrials` of `training`: pins what the run depends on, and draws its trials.
+"""State `PlanTrials` of `training`: pins what the run depends on, and opens the study of its trials.
 
-Called after `PrepareData`. Writes `runs/<project>/<run id>/plan.json`.
+Called after `PrepareData`. Writes `runs/<project>/<run id>/plan.json`, and the study's row.
 """
 
 from typing import Any
@@ -23,5 +23,10 @@ class Event(BaseModel, frozen=True):
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
     return plan_trials(
-        project_name=request.project, run_id=request.run_id, options=request.options, objects=wiring.objects()
+        project_name=request.project,
+        run_id=request.run_id,
+        options=request.options,
+        objects=wiring.objects(),
+        index=wiring.index(),
+        studies=wiring.studies(request.project),
     )

@@ -1,6 +1,7 @@
-"""State `RunTrial` of `training`: fits one point of the search and measures it.
+"""State `RunTrial` of `training`: a slot's next trial, fitted and measured.
 
-Called by the Map, once per trial, and again with `error` when it was killed. Writes `trials/NNNN.json` of the run.
+Called by the Map over slots, again and again until there is no more, and with `error` when it was killed. Writes
+`trials/NNNN.json` of the run, and the rows of its study.
 """
 
 import os
@@ -9,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from tidemill.adapters import wiring
-from tidemill.observability import logger
-from tidemill.training.run_trial import record_failure, run_trial
+from tidemill.observability import logger, now
+from tidemill.training.run_trial import record_loss, run_trial
 from tidemill.training.threads import limited
 
 
@@ -22,18 +23,23 @@ class Caught(BaseModel, frozen=True):
 
 
 class Event(BaseModel, frozen=True):
+    """`loss` names the loss that `error` was, so that it counts once."""
+
     project: str
     run_id: str
-    trial: int
+    slot: int
     error: Caught | None = None
+    loss: str = ""
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request = Event.model_validate(event)
-    trial = {"project": request.project, "run_id": request.run_id, "trial": request.trial}
+    slot = {"project": request.project, "run_id": request.run_id, "slot": request.slot}
+    ports: dict[str, Any] = {"objects": wiring.objects(), "studies": wiring.studies(request.project)}
     if request.error is not None:
         reason = f"{request.error.Error}: {request.error.Cause}"
-        return record_failure(**trial, reason=reason, objects=wiring.objects())
+        return record_loss(**slot, loss=request.loss, reason=reason, **ports)
     with limited(os.environ):
-        return run_trial(**trial, objects=wiring.objects())
+        memory = int(context.memory_limit_in_mb)
+        return run_trial(**slot, memory_mb=memory, index=wiring.index(), clock=now, **ports)

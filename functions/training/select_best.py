@@ -1,6 +1,6 @@
-"""State `SelectBest` of `training`: the completed trial with the lowest value.
+"""State `SelectBest` of `training`: the best of the completed trials that keep the constraints.
 
-Called after the Map. Writes `best.json` of the run.
+Called after the search. Writes `best.json` of the run, and ends its study.
 """
 
 from typing import Any
@@ -20,4 +20,9 @@ class Event(BaseModel, frozen=True):
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
-    return select_best(project=request.project, run_id=request.run_id, objects=wiring.objects())
+    return select_best(
+        project=request.project,
+        run_id=request.run_id,
+        objects=wiring.objects(),
+        studies=wiring.studies(request.project),
+    )

@@ -2,13 +2,15 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
+from optuna.trial import TrialState
 
 from tidemill import canonical, names, projects
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects
@@ -19,8 +21,10 @@ from tidemill.training.fit_final import fit_final
 from tidemill.training.plan import Options
 from tidemill.training.plan_trials import plan_trials
 from tidemill.training.prepare_data import prepare_data
-from tidemill.training.run_trial import run_trial
+from tidemill.training.run_trial import record_loss, run_trial
 from tidemill.training.select_best import select_best
+from tidemill.training.stop_run import stop_run
+from tidemill.training.studies.storage import StudyStorage
 from tidemill.training.threads import limited
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -98,6 +102,7 @@ class Mill:
     Killed = Killed
     AT, RUN = AT, RUN
     rows = staticmethod(tide_rows)
+    watched = Watched
 
     def __init__(self, frame: pd.DataFrame | None = None, **changes: Any) -> None:
         document = copy.deepcopy(DOCUMENT)
@@ -129,29 +134,97 @@ class Mill:
             asked = {"dataset_version": 1, "reason": "new dataset version", "trigger": "data", "rehearsal": False}
             asked |= {"options": Options(**request.pop("options", {})), "project": self.project, **request}
             return prepare_data(**{**ids, **asked}, objects=objects, index=index, clock=lambda: AT)
+        studies = StudyStorage(lambda: (index, objects), "tides", clock=lambda: AT)
         if name == "plan_trials":
             options = Options(**request.get("options", {}))
-            return plan_trials(project_name="tides", run_id=ids["run_id"], options=options, objects=objects)
+            asked = {"project_name": "tides", "run_id": ids["run_id"], "options": options}
+            return plan_trials(**asked, objects=objects, index=index, studies=studies)
         if name == "run_trial":
-            return run_trial(**ids, **request, objects=objects)
+            how: dict[str, Any] = {"memory_mb": 3008, "index": index, "clock": lambda: AT, **request}
+            return run_trial(**ids, **how, objects=objects, studies=studies)
+        if name == "record_loss":
+            return record_loss(**ids, **request, objects=objects, studies=studies)
+        if name == "select_best":
+            return select_best(**ids, objects=objects, studies=studies)
         if name == "evaluate_candidate":
             return evaluate_candidate(**ids, objects=objects, index=index)
         if name == "close_run":
             request.setdefault("error", None)
             return close_run(**ids, **request, objects=objects, index=index, clock=lambda: AT)
-        return {"select_best": select_best, "fit_final": fit_final}[name](**ids, objects=objects)
+        assert name == "fit_final"
+        return fit_final(**ids, objects=objects)
 
     def plan(self, **request: Any) -> dict[str, Any]:
         """The first two states: what the run depends on is pinned, its trials are drawn."""
         self.step("prepare_data", **request)
         drawn = {name: request[name] for name in ("run_id", "options") if name in request}
-        return self.step("plan_trials", **drawn)
+        planned = self.step("plan_trials", **drawn)
+        return {"slots": [each["slot"] for each in planned["slots"]], "wide": planned["wide"]}
+
+    def search(
+        self,
+        slots: Sequence[int] = (0,),
+        *,
+        most: int = 1000,
+        watch: Callable[[], None] = lambda: None,
+        **how: Any,
+    ) -> list[dict[str, Any]]:
+        """The Map over slots, one trial of each slot after the other; what the trials came to."""
+        answers: list[dict[str, Any]] = []
+        free = list(slots)
+        while free and len(answers) < most:
+            slot = free.pop(0)
+            answer = self.step("run_trial", watch, slot=slot, **how)
+            if answer["more"]:
+                free.append(slot)
+            answers.append(answer)
+        return [answer for answer in answers if answer["trial"] is not None]
+
+    def claimed(self, trial: int, run_id: str = RUN) -> Callable[[], bool]:
+        """Whether a slot has claimed the trial of that number."""
+        return lambda: len(self.study(run_id).get_trials(deepcopy=False)) > trial
+
+    def has_running(self, slot: int, run_id: str = RUN) -> bool:
+        """Whether the slot has begun a trial that has not ended."""
+        running = self.study(run_id).get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return any(trial.user_attrs["slot"] == slot for trial in running)
+
+    def stop_at(self, trials: int, run_id: str = RUN) -> Callable[[Any], None]:
+        """To be called before each task: a person stops the run once so many trials have their result."""
+
+        def before(_: Any) -> None:
+            done = list(self.objects.keys(names.run("tides", run_id) + "trials/"))
+            if len(done) >= trials:
+                self.stop(run_id)
+
+        return before
+
+    def stop(self, run_id: str = RUN) -> dict[str, Any]:
+        """What a person does who wants no more trials."""
+        asked = {"by": "a person", "reason": "it is late"}
+        return stop_run(project="tides", run_id=run_id, **asked, index=self.index, clock=lambda: AT)
+
+    def killer(self, when: Callable[[], bool]) -> Callable[[], None]:
+        """To be called before each call to a port: kills the process as soon as `when` holds."""
+
+        def announce() -> None:
+            if when():
+                raise Killed
+
+        return announce
+
+    def studies(self) -> StudyStorage:
+        """The storage of the project's studies, as a notebook has it."""
+        return StudyStorage(lambda: (self.index, self.objects), "tides", clock=lambda: AT)
+
+    def study(self, run_id: str = RUN) -> optuna.Study:
+        """The study of a run."""
+        return optuna.load_study(study_name=run_id, storage=self.studies())
 
     def walk(self, **request: Any) -> dict[str, Any]:
         """The whole way of statemachines/training.asl.json; the evaluation."""
         run_id = {"run_id": request.get("run_id", RUN)}
-        for trial in self.plan(**request)["trials"]:
-            self.step("run_trial", trial=trial, **run_id)
+        self.search(self.plan(**request)["slots"], **run_id)
         self.step("select_best", **run_id)
         self.step("fit_final", **run_id)
         passed = self.step("evaluate_candidate", **run_id)["passed"]

@@ -32,7 +32,7 @@ CONTEXT = SimpleNamespace(
 
 def forget() -> None:
     """What a new process would not have."""
-    for cached in (settings, wiring.client, wiring.objects, wiring.index, wiring.workflows):
+    for cached in (settings, wiring.client, wiring.objects, wiring.index, wiring.workflows, wiring.studies):
         cached.cache_clear()
     sys.modules.pop("tidemill_projects", None)
 
@@ -87,10 +87,12 @@ def row() -> dict[str, Any]:
 
 def test_a_run_goes_through_to_its_verdict(cloud: Any) -> None:
     assert call("prepare_data", INPUT)["rows"].keys() == {"train", "validation", "holdout"}
-    assert call("plan_trials", INPUT) == {"trials": [0, 1], "concurrency": 2}
+    slots = [{**RUN, "slot": slot} for slot in (0, 1)]
+    assert call("plan_trials", INPUT) == {"slots": slots, "wide": False}
     assert row()["state"] == "running"
-    done = [call("run_trial", {**RUN, "trial": trial}) for trial in (0, 1)]
+    done = [call("run_trial", slot) for slot in slots]
     assert [trial["state"] for trial in done] == ["complete", "complete"]
+    assert call("run_trial", {**RUN, "slot": 0})["why"] == "all 2 trials have begun"
     best = call("select_best", RUN)
     assert best["value"] == min(trial["value"] for trial in done)
     assert call("fit_final", RUN) == {"final_key": "runs/tides/tides-v00001/final/final.json"}
@@ -102,11 +104,12 @@ def test_a_run_goes_through_to_its_verdict(cloud: Any) -> None:
     assert row()["metrics"] == pytest.approx(json.loads(body)["metrics"])
 
 
-def test_a_lost_trial_is_recorded_by_the_same_function(cloud: Any) -> None:
+def test_a_lost_slot_is_recorded_by_the_same_function(cloud: Any) -> None:
     call("prepare_data", INPUT)
     call("plan_trials", INPUT)
-    lost = call("run_trial", {**RUN, "trial": 1, "error": {"Error": "Runtime.ExitError", "Cause": "killed"}})
-    assert lost == {"trial": 1, "state": "failed", "value": None}
+    killed = {"error": {"Error": "Runtime.ExitError", "Cause": "killed"}, "loss": "execution/1/1"}
+    lost = call("run_trial", {**RUN, "slot": 1, **killed})
+    assert (lost["more"], lost["why"]) == (True, "a slot was lost: Runtime.ExitError: killed")
 
 
 def test_a_failure_closes_the_run_even_if_it_was_never_opened(cloud: Any) -> None:
@@ -122,7 +125,7 @@ def test_rehearsal_is_what_the_deployment_says(cloud: Any, monkeypatch: pytest.M
     monkeypatch.setenv(names.ENV_REHEARSAL, "true")
     settings.cache_clear()
     call("prepare_data", asked)
-    assert call("plan_trials", asked)["trials"] == [0, 1]
+    assert len(call("plan_trials", asked)["slots"]) == 2
 
 
 @pytest.mark.parametrize("options", [{"shuffle": True}, {"seed": -1}, {"waive_gates": ""}])
@@ -131,7 +134,7 @@ def test_an_option_that_does_not_exist_or_says_nothing_is_refused(cloud: Any, op
         call("prepare_data", {**INPUT, "options": options})
 
 
-@pytest.mark.parametrize("function", ["select_best", "close_run"])
+@pytest.mark.parametrize("function", ["close_run"])
 def test_a_function_with_the_core_layer_alone_imports_nothing_else(function: str) -> None:
     script = f"""
 import sys

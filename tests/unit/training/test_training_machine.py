@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from ministack.services import stepfunctions as interpreter
 from infra import definitions
 from tidemill import names
 from tidemill.errors import ConflictError
-from tidemill.training.run_trial import record_failure
+from tidemill.training import plan_trials
 
 FUNCTION = "arn:aws:lambda:eu-central-1:000000000000:function:"
 RELEASE = "arn:aws:states:eu-central-1:000000000000:stateMachine:release"
@@ -25,17 +26,24 @@ STEPS = {
     "EvaluateCandidate": "evaluate_candidate",
     "CloseRun": "close_run",
 }
+# Two trials, and each of the two slots hears once that there is no more.
 WHOLE = [
-    "PrepareData", "PlanTrials", "RunTrial", "RunTrial", "SelectBest", "FitFinal", "EvaluateCandidate", "CloseRun",
+    "PrepareData", "PlanTrials", *["RunTrial"] * 4, "SelectBest", "FitFinal", "EvaluateCandidate", "CloseRun",
 ]  # fmt: skip
 
 
+class OutOfMemory(Exception):
+    pass
+
+
 class Machine:
-    """Runs executions of the training machine; `broken` makes a task raise for a payload."""
+    """Runs executions of the training machine; `broken` makes a task raise for a payload, `kills` has how often a
+    slot's function is killed in the middle of a trial."""
 
     def __init__(self, mill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.mill = mill
         self.broken: dict[str, Callable[[dict[str, Any]], Exception | None]] = {}
+        self.kills: dict[int, int] = {}
         self.called: list[str] = []
         self.started: dict[str, Any] = {}
         self.release_fault: tuple[str, str] | None = None
@@ -83,9 +91,16 @@ class Machine:
     def _answer(self, state: str, payload: dict[str, Any]) -> dict[str, Any]:
         assert payload.pop("project") == "tides"
         if state == "RunTrial" and "error" in payload:
-            error = payload.pop("error")
+            error, loss = payload.pop("error"), payload.pop("loss")
             reason = f"{error['Error']}: {error['Cause']}"
-            return record_failure(project="tides", **payload, reason=reason, objects=self.mill.objects)
+            return self.mill.step("record_loss", **payload, loss=loss, reason=reason)
+        if state == "RunTrial" and self.kills.get(payload["slot"]):
+            self.kills[payload["slot"]] -= 1
+            running = partial(self.mill.has_running, payload["slot"])
+            try:
+                return self.mill.step("run_trial", self.mill.killer(running), **payload)
+            except self.mill.Killed as killed:
+                raise OutOfMemory("the process was killed") from killed
         return self.mill.step(STEPS[state], **payload)
 
     def _start(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -129,39 +144,69 @@ def test_a_refusal_is_no_failure_and_starts_nothing(new_mill: Any, monkeypatch: 
 def test_a_single_trial_is_a_list_of_one(new_mill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(new_mill(search={"trials": 1, "concurrency": 1}), monkeypatch)
     assert machine.run()["status"] == "SUCCEEDED"
-    assert machine.called.count("RunTrial") == 1
+    assert machine.called.count("RunTrial") == 2, "the trial, and that there is no more"
 
 
-class OutOfMemory(Exception):
-    pass
-
-
-def crash(trial: int, *, also_recording: bool) -> Callable[[dict[str, Any]], Exception | None]:
-    def fault(payload: dict[str, Any]) -> Exception | None:
-        crashes = payload["trial"] == trial and (also_recording or "error" not in payload)
-        return OutOfMemory("the process was killed") if crashes else None
-
-    return fault
-
-
-@pytest.mark.parametrize("also_recording", [False, True])
-def test_a_trial_that_crashes_is_recorded_and_does_not_end_the_run(machine: Machine, also_recording: bool) -> None:
-    machine.broken["RunTrial"] = crash(0, also_recording=also_recording)
+@pytest.mark.parametrize("kills", [1, 2])
+def test_a_trial_whose_function_is_killed_is_begun_once_more_and_then_has_failed(
+    machine: Machine, kills: int
+) -> None:
+    machine.kills[0] = kills
     assert machine.run()["status"] == "SUCCEEDED"
     assert machine.mill.row()["state"] == "passed"
-    assert machine.mill.file("best.json")["failed"] == 1
-    if not also_recording:
+    assert machine.mill.file("best.json")["failed"] == kills - 1
+    if kills == 2:
         reason = machine.mill.file("trials/0000.json")["reason"]
         assert reason.startswith("OutOfMemory: ")
         assert "the process was killed" in reason
 
 
+def test_a_slot_whose_loss_cannot_be_written_leaves_the_rest_to_the_others(machine: Machine) -> None:
+    machine.kills[0] = 1
+    machine.broken["RunTrial"] = lambda payload: OutOfMemory("again") if "error" in payload else None
+    assert machine.run()["status"] == "SUCCEEDED"
+    assert machine.mill.file("best.json")["failed"] == 1
+
+
 def test_no_completed_trial_fails_the_run_with_the_reason(machine: Machine) -> None:
-    machine.broken["RunTrial"] = lambda payload: None if "error" in payload else OutOfMemory("killed")
+    machine.kills = {0: 100, 1: 100}
     ended = machine.run()
     assert (ended["status"], ended["error"]) == ("FAILED", "RunFailed")
     assert machine.mill.row()["state"] == "failed"
-    assert "none of 2 trials completed" in machine.mill.row()["reason"]
+    assert "none of 2 trials completed: OutOfMemory" in machine.mill.row()["reason"]
+
+
+def test_slots_that_cannot_even_begin_a_trial_are_given_up_and_say_why(machine: Machine) -> None:
+    machine.broken["RunTrial"] = lambda payload: None if "error" in payload else PermissionError("no access")
+    ended = machine.run()
+    assert (ended["status"], ended["error"]) == ("FAILED", "RunFailed")
+    assert "none of 0 trials completed: a slot was lost: PermissionError" in machine.mill.row()["reason"]
+    assert machine.called.count("RunTrial") == 2 * 2 * 5, "each slot five times, each time with its loss told"
+
+
+def test_more_slots_than_a_map_holds_are_executions_of_their_own(
+    new_mill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_trials, "INLINE", 1)
+    machine = Machine(new_mill(search={"algorithms": ["linear"]}), monkeypatch)
+    ended = machine.run()
+    assert ended["status"] == "SUCCEEDED", ended
+    assert Counter(machine.called) == Counter(WHOLE)
+
+
+def test_a_run_that_a_person_stops_ends_as_stopped_and_goes_on_when_it_is_resumed(machine: Machine) -> None:
+    machine.broken["RunTrial"] = machine.mill.stop_at(1)
+    ended = machine.run()
+    assert ended["status"] == "SUCCEEDED", ended
+    row = machine.mill.row()
+    assert (row["state"], row["reason"]) == ("stopped", "stopped by a person: it is late")
+    assert not machine.started
+    assert machine.mill.objects.exists("runs/tides/tides-v00001/trials/0000.json")
+    assert not machine.mill.objects.exists("runs/tides/tides-v00001/best.json")
+    machine.broken.clear()
+    assert machine.run()["status"] == "SUCCEEDED"
+    assert machine.mill.row()["state"] == "passed"
+    assert machine.called.count("RunTrial") < 4, "what had its result was not run again"
 
 
 @pytest.mark.parametrize(
@@ -223,7 +268,7 @@ def test_every_task_has_a_timeout_named_retries_and_catches_everything() -> None
     document = definitions.load("training").document()
     assert document["QueryLanguage"] == "JSONata"
     tasks = {name: state for name, state in definitions.states(document) if state["Type"] == "Task"}
-    assert len(tasks) == 10
+    assert len(tasks) == 13
     for name, state in tasks.items():
         assert state["TimeoutSeconds"] > 0, name
         retried = [error for retry in state["Retry"] for error in retry["ErrorEquals"]]

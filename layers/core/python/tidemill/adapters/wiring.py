@@ -1,7 +1,7 @@
 """The AWS adapters of this function, made once per process and at first use. Only handlers call this."""
 
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -11,6 +11,9 @@ from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
 from tidemill.adapters.workflows import StepFunctionsWorkflows
 from tidemill.settings import settings
+
+if TYPE_CHECKING:
+    from tidemill.training.studies.storage import StudyStorage
 
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=60)
 
@@ -39,3 +42,11 @@ def workflows() -> StepFunctionsWorkflows:
 @lru_cache(maxsize=1)
 def endpoints() -> LambdaEndpoints:
     return LambdaEndpoints(client("lambda"), stage=settings().stage, bucket=settings().bucket)
+
+
+@cache
+def studies(project: str) -> "StudyStorage":
+    """The studies of a project; only functions with the layer `ml` can ask for them."""
+    from tidemill.training.studies.storage import StudyStorage
+
+    return StudyStorage(lambda: (index(), objects()), project)

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from tidemill.errors import ProjectInvalid, ProjectUnknown
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
+from tidemill.projects.gates import Gates
 from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.project import Name, Project
 from tidemill.projects.release import Rollout
-from tidemill.projects.training import Gates, Search
+from tidemill.projects.search import Search
 
 __all__ = [
     "Batch",

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
+from tidemill.projects.gates import Gates
 from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.release import Rollout
+from tidemill.projects.search import Search
 from tidemill.projects.strict import Strict
-from tidemill.projects.training import Gates, Search
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 

@@ -1,7 +1,7 @@
 """CloseRun: the last word on a run, in its row and in the audit.
 
-Called with the verdict after EvaluateCandidate, or with the error that ended the run. Needs nothing but the core
-layer.
+Called with the verdict after EvaluateCandidate, with the error that ended the run, or when a person stopped its
+search. Needs nothing but the core layer.
 """
 
 import json
@@ -15,11 +15,12 @@ from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
 from tidemill.training import facts
 from tidemill.training.gates import Gate
 
-State = Literal["passed", "refused", "failed"]
+State = Literal["passed", "refused", "failed", "stopped"]
 # A run that passed can still fail: its release may not start.
 _BEFORE: Mapping[str, tuple[str, ...]] = {
     "passed": ("running",),
     "refused": ("running",),
+    "stopped": ("running",),
     "failed": ("running", "passed"),
 }
 
@@ -44,7 +45,10 @@ def close_run(
     outcome = {"state": state, "release_id": run_id if state == "passed" else None}
     if row is not None and row["state"] == state:
         return outcome
-    found = _failure(error) if state == "failed" else _evidence(project, run_id, objects)
+    if state == "stopped":
+        found = _stop(row or {})
+    else:
+        found = _failure(error) if state == "failed" else _evidence(project, run_id, objects)
     closing = {**outcome, **found, "ended_at": now.isoformat()}
     details = {name: closing[name] for name in ("state", "reason", "error") if name in closing}
     index.transact(
@@ -82,8 +86,13 @@ def _evidence(project: str, run_id: str, objects: ObjectStore) -> Row:
         "best": {name: best[name] for name in ("trial", "value", "algorithm")},
         "metrics": evaluation["metrics"],
         "gates": [_short(gate) for gate in evaluation["gates"]],
-        "trials": best["completed"] + best["failed"],
+        "trials": best["completed"] + best["pruned"] + best["failed"],
     }
+
+
+def _stop(row: Row) -> Row:
+    asked = row.get("stop") or {}
+    return {"reason": f"stopped by {asked.get('by', 'somebody')}: {asked.get('reason', 'no reason was given')}"}
 
 
 def _short(gate: Gate) -> Row:

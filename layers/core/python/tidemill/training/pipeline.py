@@ -5,7 +5,7 @@ has operators for, and works in float32, in which the served model is asked. So 
 alone; a tree never takes the other branch (`_round_thresholds`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,15 +29,28 @@ from tidemill.training.prepare import Arrays
 
 COLUMNS = "columns"
 ESTIMATOR = "estimator"
+STEPS = 10
+"""In how many parts trees grow if somebody watches."""
+OnStep = Callable[[int, int, Pipeline], None]
 _FOREST_SIZE = 100
+_GROWS = {"gradient_boosting": "max_iter", "random_forest": "n_estimators"}
 
 
 def fit(
-    algorithm: Algorithm, parameters: Mapping[str, int | float], arrays: Arrays, *, project: Project, seed: int
+    algorithm: Algorithm,
+    parameters: Mapping[str, int | float],
+    arrays: Arrays,
+    *,
+    project: Project,
+    seed: int,
+    on_step: OnStep | None = None,
 ) -> Pipeline:
     """A pipeline of `algorithm`, fitted on the features and the target in `arrays`.
 
-    Raises what scikit-learn raises for data or parameters it cannot work with (ValueError, ArithmeticError).
+    With `on_step`, forests and boosted trees grow in STEPS parts, and it is called after each with the number of
+    the part, how many there are, and the pipeline so far; it may raise, which ends the fit. The result is the
+    same, bit by bit, with and without. Raises what scikit-learn raises for data or parameters it cannot work
+    with (ValueError, ArithmeticError).
     """
     frame, target = to_frame(arrays, project.features), arrays[project.target]
     numbers = [name for name, column in project.feature_columns().items() if column.type.numeric]
@@ -48,10 +61,38 @@ def fit(
             (ESTIMATOR, _estimator(algorithm, project.task, parameters, seed)),
         ]
     )
-    pipeline.fit(frame, target.astype(np.int64) if project.task == "classification" else target)
+    known = target.astype(np.int64) if project.task == "classification" else target
+    if on_step is None or algorithm not in _GROWS:
+        pipeline.fit(frame, known)
+        _settle(algorithm, pipeline)
+        if on_step is not None:
+            on_step(1, 1, pipeline)
+    else:
+        _grow(algorithm, pipeline, frame, known, on_step)
+    return pipeline
+
+
+def _grow(
+    algorithm: Algorithm, pipeline: Pipeline, frame: pd.DataFrame, target: NDArray[Any], on_step: OnStep
+) -> None:
+    """Fit part after part, each going on where the one before ended."""
+    columns, estimator, size = pipeline[COLUMNS], pipeline[ESTIMATOR], _GROWS[algorithm]
+    whole = getattr(estimator, size)
+    parts = sorted({round(whole * step / STEPS) for step in range(1, STEPS + 1)} - {0})
+    inputs = columns.fit_transform(frame)
+    estimator.set_params(warm_start=True)
+    for step, trees in enumerate(parts, start=1):
+        estimator.set_params(**{size: trees}).fit(inputs, target)
+        _settle(algorithm, pipeline)
+        if step == len(parts):
+            estimator.set_params(warm_start=False)
+        on_step(step, len(parts), pipeline)
+
+
+def _settle(algorithm: Algorithm, pipeline: Pipeline) -> None:
+    """What is done to a fitted pipeline so that its served form answers alike. Doing it again changes nothing."""
     if algorithm == "gradient_boosting":
         _round_thresholds(pipeline)
-    return pipeline
 
 
 def predict(pipeline: Pipeline, arrays: Arrays, features: Sequence[str]) -> NDArray[np.float64]:

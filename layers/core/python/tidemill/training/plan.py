@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tidemill.errors import RecordNotFound
 from tidemill.ports import ObjectStore
 from tidemill.projects import Column, Project
 from tidemill.training import facts
@@ -46,7 +45,8 @@ class Trial(BaseModel):
 
 class Plan(BaseModel):
     """`plan.json`. `sha256` has the digests of the prepared files by part; `cuts` the first time of a part where
-    rows are ordered by time; `threshold` the probability from which a row counts as 1 (None for regression)."""
+    rows are ordered by time; `threshold` the probability from which a row counts as 1 (None for regression);
+    `trials` the points that were known in advance, `limit` how many trials there may be."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -64,15 +64,16 @@ class Plan(BaseModel):
     cuts: Mapping[str, str]
     sha256: Mapping[str, str]
     trials: tuple[Trial, ...]
+    limit: int
     versions: Mapping[str, str]
     code: str
 
-    def trial(self, number: int) -> Trial:
-        """The trial of that number. Raises RecordNotFound."""
-        for trial in self.trials:
-            if trial.number == number:
-                return trial
-        raise RecordNotFound(f"run {self.run_id!r} has no trial {number}; it has {len(self.trials)}, from 0")
+    def algorithm(self, number: int) -> Algorithm:
+        """Whose turn the trial of that number is."""
+        if number < len(self.trials):
+            return self.trials[number].algorithm
+        algorithms = self.project.search.algorithms
+        return algorithms[number % len(algorithms)]
 
     def features(self) -> list[dict[str, Any]]:
         """The features in their order, each `{name, type, nullable, minimum?, maximum?, allowed?}`."""

@@ -55,10 +55,14 @@ def prepare_data(
 
 
 def _open_run(project: str, run_id: str, opening: Row, options: Options, *, index: Index, clock: Clock) -> None:
-    """Write the run's row, or reopen a run that failed. One that runs, or has a verdict, is left as it is."""
+    """Write the run's row, or reopen a run that failed or was stopped. One that runs, or has a verdict, is left as
+    it is."""
     pk, sk, now = names.pk(project), names.sk_run(run_id), clock()
     row = index.get(pk, sk)
     given = {**opening, **options.model_dump(exclude_none=True)}
+    # What was asked for, as `reason` will tell how it ended.
+    asked = {name: opening[name] for name in ("reason", "trigger")}
+    opening = {**opening, "input": {**asked, "options": options.model_dump(exclude_defaults=True)}}
     if row is None:
         change: Put | Update = Put(
             pk, sk, {"run_id": run_id, **opening, "state": "running", "at": now.isoformat()}, if_absent=True
@@ -68,10 +72,9 @@ def _open_run(project: str, run_id: str, opening: Row, options: Options, *, inde
             f"run {run_id!r} is of dataset version {row['dataset_version']}, not {opening['dataset_version']};"
             " give the new run another id"
         )
-    elif row["state"] == "failed":
-        change = Update(
-            pk, sk, {**opening, "state": "running", "error": None, "ended_at": None}, {"state": "failed"}
-        )
+    elif row["state"] in ("failed", "stopped"):
+        cleared = dict.fromkeys(("error", "ended_at", "stop"))
+        change = Update(pk, sk, {**opening, "state": "running", **cleared}, {"state": row["state"]})
     else:
         return
     action = "training.started" if isinstance(change, Put) else "training.reopened"

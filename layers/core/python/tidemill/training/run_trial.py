@@ -1,52 +1,171 @@
-"""RunTrial: fit one point of the search on the training part, and measure it on the validation part.
+"""RunTrial: one slot's next trial: claim it, fit its point on the training part, measure it on the validation
+part.
 
-Writes `trials/NNNN.json`, once: a trial that has its file is not run again. A trial that cannot be fitted is
-recorded as failed, with the reason, and the run goes on.
+Writes `trials/NNNN.json`, once, then tells the study. A slot that comes again goes on with the trial that it had
+begun: what has its file is not run again. A trial that cannot be fitted is recorded as failed, with the reason,
+and the run goes on.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import optuna
+from optuna.trial import FrozenTrial
 
-from tidemill.ports import ObjectStore
-from tidemill.training import facts, metrics, pipeline, prepare
+from tidemill import names
+from tidemill.ports import Clock, Index, ObjectStore
+from tidemill.training import facts, measures, metrics, pipeline, prepare
 from tidemill.training.plan import Plan, Trial, read_plan
+from tidemill.training.run_study import RunStudy
+from tidemill.training.stopping import enough
+from tidemill.training.studies.storage import StudyStorage
 
 # What scikit-learn and numpy raise for data or parameters that a model cannot be fitted with.
 _UNFIT = (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError)
+MOST_LOSSES = 2
+"""How often the worker of a trial may be killed before the trial counts as failed."""
+MOST_SLOT_LOSSES = 5
+"""How often a slot may be lost between two trials before it is given up."""
 
 
-def run_trial(*, project: str, run_id: str, trial: int, objects: ObjectStore) -> dict[str, Any]:
-    """The trial's number, its state (`complete` or `failed`) and its value (of the plan's metric; None if failed).
+class _Pruned(Exception):
+    """The pruner ended the trial."""
 
-    Raises RecordNotFound (no such run or trial), ArtifactCorrupt (the prepared rows are not those of the plan).
+
+def run_trial(
+    *,
+    project: str,
+    run_id: str,
+    slot: int,
+    memory_mb: int,
+    objects: ObjectStore,
+    index: Index,
+    studies: StudyStorage,
+    clock: Clock,
+) -> dict[str, Any]:
+    """The trial's number, its state (`complete`, `pruned` or `failed`) and its value (of the plan's metric; None
+    if failed), and whether the slot shall come again (`more`); if there was no trial left, `why`, and whether a
+    person `stopped` the run.
+
+    Raises RecordNotFound (no such run), ArtifactCorrupt (the prepared rows are not those of the plan).
     """
-    key = facts.trial_key(project, run_id, trial)
-    if objects.exists(key):
-        return _outcome(facts.read(objects, key))
     plan = read_plan(objects, project, run_id)
-    return _outcome(facts.keep(objects, key, _tried(plan, plan.trial(trial), objects)))
+    study = RunStudy(plan, studies)
+    trial = study.running(slot)
+    if trial is None:
+        over = _over(plan, study, index)
+        if over is not None:
+            return over
+        trial = study.claim(slot, clock())
+    if trial is None:
+        return _ended(f"all {plan.limit} trials have begun")
+    key = facts.trial_key(project, run_id, trial.number)
+    if not objects.exists(key):
+        facts.keep(objects, key, _tried(plan, study, trial, memory_mb, objects, clock))
+    return _told(study, trial, facts.read(objects, key))
 
 
-def record_failure(*, project: str, run_id: str, trial: int, reason: str, objects: ObjectStore) -> dict[str, Any]:
-    """Record a trial whose function was killed (out of memory, out of time) and could not do so itself."""
+def record_loss(
+    *,
+    project: str,
+    run_id: str,
+    slot: int,
+    loss: str,
+    reason: str,
+    objects: ObjectStore,
+    studies: StudyStorage,
+) -> dict[str, Any]:
+    """Record that the slot's function was killed (out of memory, out of time) and could not do so itself: its
+    trial is begun again, or, after MOST_LOSSES, has failed. `loss` names the loss, so that telling it twice is
+    telling it once."""
     plan = read_plan(objects, project, run_id)
-    key = facts.trial_key(project, run_id, trial)
-    return _outcome(facts.keep(objects, key, _failed(plan.trial(trial), reason)))
+    study = RunStudy(plan, studies)
+    trial = study.running(slot)
+    if trial is None:
+        why = f"a slot was lost: {reason}"[:1000]
+        return {**_ended(why), "more": study.lose_slot(slot, loss, why) < MOST_SLOT_LOSSES}
+    key = facts.trial_key(project, run_id, trial.number)
+    if not objects.exists(key):
+        if study.lose(trial, loss) < MOST_LOSSES:
+            return {"trial": trial.number, "state": "running", "value": None, "more": True, "stopped": False}
+        facts.keep(objects, key, _failed(study.begun(trial), reason))
+    return _told(study, trial, facts.read(objects, key))
 
 
-def _tried(plan: Plan, trial: Trial, objects: ObjectStore) -> dict[str, Any]:
-    project = plan.project
+def _over(plan: Plan, study: RunStudy, index: Index) -> dict[str, Any] | None:
+    """Why no further trial is to begin; None if one may."""
+    row = index.get(names.pk(plan.project.name), names.sk_run(plan.run_id)) or {}
+    if row.get("stop"):
+        return {**_ended(f"stopped by {row['stop']['by']}"), "stopped": True}
+    why = enough(plan.project.search.stop, study.trials())
+    return None if why is None else _ended(why)
+
+
+def _ended(why: str) -> dict[str, Any]:
+    return {"trial": None, "state": None, "value": None, "more": False, "stopped": False, "why": why}
+
+
+def _told(study: RunStudy, trial: FrozenTrial, fact: dict[str, Any]) -> dict[str, Any]:
+    study.end(trial, fact)
+    return {**{name: fact[name] for name in ("trial", "state", "value")}, "more": True, "stopped": False}
+
+
+def _tried(
+    plan: Plan, study: RunStudy, trial: FrozenTrial, memory_mb: int, objects: ObjectStore, clock: Clock
+) -> dict[str, Any]:
+    begun = clock()
+    live = study.live(trial)
+    point = study.point(trial, live)
+    fact = _measured(plan, point, live, objects)
+    seconds = (clock() - begun).total_seconds()
+    spent = {"seconds": seconds, "memory_mb": memory_mb, "gb_seconds": seconds * memory_mb / 1024}
+    return {**fact, "started_at": begun.isoformat(), **spent}
+
+
+def _measured(plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore) -> dict[str, Any]:
+    project, search = plan.project, plan.project.search
     train, validation = (part_of(plan, part, objects) for part in ("train", "validation"))
+    report = None if search.pruner == "none" else _reporter(plan, live, validation)
     try:
-        model = pipeline.fit(trial.algorithm, trial.parameters, train, project=project, seed=plan.seed)
+        model = pipeline.fit(
+            point.algorithm, point.parameters, train, project=project, seed=plan.seed, on_step=report
+        )
         predictions = pipeline.predict(model, validation, project.features)
+    except _Pruned:
+        return _pruned(plan, point, live)
     except _UNFIT as error:
-        return _failed(trial, f"{type(error).__name__}: {error}")
+        return _failed(point, f"{type(error).__name__}: {error}")
     if not np.isfinite(predictions).all():
-        return _failed(trial, "it predicts values that are not finite")
-    measured = metrics.measure(project.task, validation[project.target], predictions, plan.threshold)
-    return {**_described(trial), "state": "complete", "value": measured[plan.metric], "metrics": measured}
+        return _failed(point, "it predicts values that are not finite")
+    found = metrics.measure(project.task, validation[project.target], predictions, plan.threshold)
+    value = float(found[plan.metric] or 0.0)
+    wanted = {*search.objectives, *search.constraints}
+    measured = {"metric": value, **measures.measure(wanted, model, validation, project.features)}
+    return {
+        **_described(point),
+        "state": "complete",
+        "value": value,
+        "values": [measured[name] for name in search.objectives],
+        "measures": {name: measured[name] for name in sorted(wanted)},
+        "constraints": {name: measured[name] - most for name, most in search.constraints.items()},
+        "metrics": found,
+    }
+
+
+def _reporter(plan: Plan, live: optuna.Trial, validation: prepare.Arrays) -> Callable[[int, int, Any], None]:
+    """Tells the study what the model so far is worth, and ends the fit if the pruner says so."""
+
+    def report(step: int, of: int, model: Any) -> None:
+        if step == of:
+            return
+        predictions = pipeline.predict(model, validation, plan.project.features)
+        found = metrics.measure(plan.project.task, validation[plan.project.target], predictions, plan.threshold)
+        live.report(float(found[plan.metric] or 0.0), step)
+        if live.should_prune():
+            raise _Pruned
+
+    return report
 
 
 def part_of(plan: Plan, part: str, objects: ObjectStore) -> prepare.Arrays:
@@ -55,13 +174,16 @@ def part_of(plan: Plan, part: str, objects: ObjectStore) -> prepare.Arrays:
     return prepare.load(facts.verified(objects, key, plan.sha256[part]))
 
 
-def _failed(trial: Trial, reason: str) -> dict[str, Any]:
-    return {**_described(trial), "state": "failed", "value": None, "metrics": {}, "reason": reason[:1000]}
+def _pruned(plan: Plan, point: Trial, live: optuna.Trial) -> dict[str, Any]:
+    steps = live.study._storage.get_trial(live._trial_id).intermediate_values
+    step, value = max(steps.items())
+    words = f"{plan.project.search.pruner} pruner: {plan.metric} {value:.5g} after step {step}"
+    return {**_described(point), "state": "pruned", "value": value, "metrics": {}, "reason": words, "step": step}
 
 
-def _described(trial: Trial) -> dict[str, Any]:
-    return {"trial": trial.number, "algorithm": trial.algorithm, "parameters": dict(trial.parameters)}
+def _failed(point: Trial, reason: str) -> dict[str, Any]:
+    return {**_described(point), "state": "failed", "value": None, "metrics": {}, "reason": reason[:1000]}
 
 
-def _outcome(fact: dict[str, Any]) -> dict[str, Any]:
-    return {name: fact[name] for name in ("trial", "state", "value")}
+def _described(point: Trial) -> dict[str, Any]:
+    return {"trial": point.number, "algorithm": point.algorithm, "parameters": dict(point.parameters)}

@@ -1,37 +1,49 @@
-"""The hyperparameter search, drawn in advance: which points of which algorithms a run tries.
+"""The points of a search that are known before the first trial: all of them, or those to begin with.
 
-PlanTrials calls `draw`. All points are drawn before the first is tried, by an Optuna sampler that needs no
-results (random, quasi-Monte Carlo, grid), so that any number of workers can try them in any order, and a rerun
-draws the same.
+PlanTrials calls `draw`. Samplers that need no results (random, quasi-Monte Carlo, grid) draw all points in
+advance, so that any number of workers can try them in any order, and a rerun draws the same. The others begin
+with the points of an earlier run, if the project asks for that, and with a good guess for each algorithm.
 """
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 
 import optuna
 from optuna.distributions import BaseDistribution
 
 from tidemill.projects import Search
+from tidemill.projects.search import DRAWN
 from tidemill.training.plan import Trial
 from tidemill.training.spaces import Axis, Number, Task, space
 
 Point = dict[str, Number]
 
 
-def draw(search: Search, task: Task, seed: int) -> tuple[Trial, ...]:
-    """The trials of a run, numbered from 0, the algorithms taking turns. The same arguments give the same trials.
+def draw(search: Search, task: Task, seed: int, earlier: Sequence[Trial] = ()) -> tuple[Trial, ...]:
+    """The trials that are known in advance, numbered from 0: the `earlier` points, then the algorithms taking
+    turns. The same arguments give the same trials.
 
     A grid that has fewer points than its share of the trials is tried once, so there may be fewer than
-    `search.trials`.
+    `search.trials` of a sampler that draws them all.
     """
-    turns = list(islice(cycle(search.algorithms), search.trials))
+    begun = [(trial.algorithm, dict(trial.parameters)) for trial in earlier][: search.trials]
+    turns = list(islice(cycle(search.algorithms), search.trials - len(begun)))
+    if search.sampler not in DRAWN:
+        turns = turns[: len(search.algorithms)]
     points = {
         name: iter(_points(search.sampler, space(name, task), turns.count(name), seed)) for name in set(turns)
     }
     drawn = [(algorithm, point) for algorithm in turns if (point := next(points[algorithm], None)) is not None]
-    return tuple(Trial(number=n, algorithm=name, parameters=point) for n, (name, point) in enumerate(drawn))
+    return tuple(
+        Trial(number=n, algorithm=name, parameters=point) for n, (name, point) in enumerate([*begun, *drawn])
+    )
+
+
+def limit(search: Search, drawn: Sequence[Trial]) -> int:
+    """How many trials there will be at most."""
+    return len(drawn) if search.sampler in DRAWN else search.trials
 
 
 def _points(sampler: str, axes: Mapping[str, Axis], count: int, seed: int) -> list[Point]:
@@ -50,7 +62,7 @@ def _points(sampler: str, axes: Mapping[str, Axis], count: int, seed: int) -> li
 
 
 def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    if name == "random":
+    if name != "qmc":
         return optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

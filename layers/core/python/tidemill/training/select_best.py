@@ -1,6 +1,7 @@
-"""SelectBest: the completed trial with the lowest value; of equal ones the lowest number.
+"""SelectBest: of the completed trials that keep the constraints, the one with the least first objective; of equal
+ones the lowest number.
 
-Writes `best.json`. Needs nothing but the core layer.
+Writes `best.json`, and closes the study: what still runs in it was lost.
 """
 
 from typing import Any
@@ -9,32 +10,71 @@ from tidemill.errors import RecordNotFound, RunFailed
 from tidemill.ports import ObjectStore
 from tidemill.training import facts
 from tidemill.training.plan import Plan, read_plan
+from tidemill.training.run_study import RunStudy
+from tidemill.training.studies.storage import StudyStorage
+
+LOST = "it left no result"
 
 
-def select_best(*, project: str, run_id: str, objects: ObjectStore) -> dict[str, Any]:
+def select_best(*, project: str, run_id: str, objects: ObjectStore, studies: StudyStorage) -> dict[str, Any]:
     """The number and the value of the best trial. Raises RecordNotFound (no such run), RunFailed (no trial
-    completed)."""
+    completed, or none keeps the constraints)."""
     key = facts.best_key(project, run_id)
     if not objects.exists(key):
-        facts.keep(objects, key, _best(read_plan(objects, project, run_id), objects))
+        plan = read_plan(objects, project, run_id)
+        study = RunStudy(plan, studies)
+        facts.keep(objects, key, _best(plan, _closed(plan, study, objects), study.lost_slots()))
     best = facts.read(objects, key)
     return {"trial": best["trial"], "value": best["value"]}
 
 
-def _best(plan: Plan, objects: ObjectStore) -> dict[str, Any]:
-    trials = [_result(plan, trial.number, objects) for trial in plan.trials]
+def _closed(plan: Plan, study: RunStudy, objects: ObjectStore) -> list[dict[str, Any]]:
+    """What each trial came to, told to the study."""
+    found = []
+    for trial in study.trials():
+        try:
+            fact = facts.read(objects, facts.trial_key(plan.project.name, plan.run_id, trial.number))
+        except RecordNotFound:
+            fact = {"trial": trial.number, "state": "failed", "reason": LOST}
+        study.end(trial, fact)
+        found.append(fact)
+    return found
+
+
+def _best(plan: Plan, trials: list[dict[str, Any]], lost_slots: list[str]) -> dict[str, Any]:
     complete = [trial for trial in trials if trial["state"] == "complete"]
     if not complete:
-        reasons = sorted({trial["reason"] for trial in trials})
+        reasons = sorted({trial["reason"] for trial in trials}) + lost_slots
         raise RunFailed(f"none of {len(trials)} trials completed: {'; '.join(reasons[:3])}")
-    best = min(complete, key=lambda trial: (trial["value"], trial["trial"]))
-    chosen = {name: best[name] for name in ("trial", "value", "algorithm", "parameters")}
-    return {**chosen, "completed": len(complete), "failed": len(trials) - len(complete)}
+    allowed = [trial for trial in complete if all(over <= 0 for over in trial["constraints"].values())]
+    if not allowed:
+        raise RunFailed(
+            f"none of {len(complete)} completed trials keeps the constraints: {_least(plan, complete)}"
+        )
+    best = min(allowed, key=lambda trial: (trial["values"], trial["trial"]))
+    chosen = {name: best[name] for name in ("trial", "value", "algorithm", "parameters", "measures")}
+    counted = {
+        "completed": len(complete),
+        "pruned": sum(trial["state"] == "pruned" for trial in trials),
+        "failed": sum(trial["state"] == "failed" for trial in trials),
+    }
+    return {**chosen, "front": front(allowed), **counted}
 
 
-def _result(plan: Plan, trial: int, objects: ObjectStore) -> dict[str, Any]:
-    """The trial's file; if there is none, not even a crash could be recorded."""
-    try:
-        return facts.read(objects, facts.trial_key(plan.project.name, plan.run_id, trial))
-    except RecordNotFound:
-        return {"trial": trial, "state": "failed", "reason": "it left no result"}
+def front(trials: list[dict[str, Any]]) -> list[int]:
+    """The numbers of the trials that no other one is better than in one objective and as good in the rest."""
+    points = {trial["trial"]: trial["values"] for trial in trials}
+    return sorted(
+        number
+        for number, own in points.items()
+        if not any(
+            other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in points.values()
+        )
+    )
+
+
+def _least(plan: Plan, complete: list[dict[str, Any]]) -> str:
+    """The least that was reached of each constraint, beside the most that it may be."""
+    limits = plan.project.search.constraints
+    least = {name: min(trial["measures"][name] for trial in complete) for name in limits}
+    return "; ".join(f"{name} was {least[name]:.4g} at least (at most {most:g})" for name, most in limits.items())

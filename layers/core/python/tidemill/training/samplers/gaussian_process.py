@@ -36,10 +36,17 @@ class GaussianProcessSampler(SingleObjectiveSampler):
     """`acquisition`: ei (default), pi, ucb or thompson. The first `startup` trials are drawn evenly. The same
     study, seed and number of a trial give the same point."""
 
-    def __init__(self, *, acquisition: str = "ei", startup: int = STARTUP, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        acquisition: str = "ei",
+        startup: int = STARTUP,
+        space: dict[str, BaseDistribution] | None = None,
+        seed: int = 0,
+    ) -> None:
         if acquisition not in (*ACQUISITIONS, THOMPSON):
             raise ValueError(f"acquisition {acquisition!r}: choose one of {', '.join([*ACQUISITIONS, THOMPSON])}")
-        super().__init__(seed)
+        super().__init__(seed, space)
         self._acquisition, self._startup = acquisition, startup
 
     def sample_relative(

@@ -35,8 +35,15 @@ class PolicyGradientSampler(SingleObjectiveSampler):
     """`rate` is how far one trial moves the policy, `least_share` the share of draws that stay even, so that no
     part of the space is given up."""
 
-    def __init__(self, *, rate: float = RATE, least_share: float = LEAST_SHARE, seed: int = 0) -> None:
-        super().__init__(seed)
+    def __init__(
+        self,
+        *,
+        rate: float = RATE,
+        least_share: float = LEAST_SHARE,
+        space: dict[str, BaseDistribution] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(seed, space)
         self._rate, self._least_share = rate, least_share
 
     def sample_relative(

@@ -37,6 +37,10 @@ Ports = tuple[Index, ObjectStore]
 DeadTrial = Callable[[Study, FrozenTrial], None]
 
 
+class _Full(Exception):
+    """The study has as many trials as it may have."""
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -120,6 +124,23 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
     # --- trials
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        return self._created(study_id, lambda number: self._new(number, template_trial))
+
+    def claim(self, study_id: int, template: Callable[[int], FrozenTrial], *, limit: int) -> int | None:
+        """A new trial that is as the template for its number; None once there are `limit` trials, of however many
+        workers. Raises KeyError."""
+
+        def new(number: int) -> tuple[Row, dict[str, Row]]:
+            if number >= limit:
+                raise _Full
+            return self._new(number, template(number))
+
+        try:
+            return self._created(study_id, new)
+        except _Full:
+            return None
+
+    def _created(self, study_id: int, new: Callable[[int], tuple[Row, dict[str, Row]]]) -> int:
         pk = names.pk_study(self._project, study_id)
         self._require_study(study_id)
 
@@ -127,7 +148,7 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
             number = self._next.get(study_id)
             if number is None:
                 number = self._next_number(study_id)
-            row, later = self._new(number, template_trial)
+            row, later = new(number)
             changes = [Put(pk, trial_rows.sk(number), row, if_absent=True)]
             identifier = trial_rows.trial_id(study_id, number)
             self._next.pop(study_id, None)  # known again once this one is taken
