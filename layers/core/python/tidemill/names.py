@@ -12,6 +12,8 @@ ENV_LOOK_SECONDS = "TIDEMILL_LOOK_SECONDS"  # override of rollout.look_minutes, 
 ENV_COOL_DOWN_SECONDS = "TIDEMILL_COOL_DOWN_SECONDS"  # override of retraining.cool_down_hours, in seconds
 ENV_ENDPOINT = "TIDEMILL_ENDPOINT"  # where the Python client finds the embedded cloud
 ENV_SPLIT_BYTES = "TIDEMILL_SPLIT_BYTES"  # override of the size from which on files are read in parts
+ENV_TRAINING_IMAGE = "TIDEMILL_TRAINING_IMAGE"  # the image of SageMaker jobs, if the stage has one
+ENV_TRAINING_ROLE = "TIDEMILL_TRAINING_ROLE"  # ARN of the role of SageMaker jobs
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 
 # --- metrics ---------------------------------------------------------------------------------------------------
@@ -269,6 +271,11 @@ def endpoint_function(stage: str, project: str) -> str:
 
 def model_layer(stage: str, project: str) -> str:
     return f"tidemill-{stage}-{project}-model"
+
+
+def training_job(stage: str, what: str) -> str:
+    """A training or tuning job of SageMaker; only those named so may be started."""
+    return f"tidemill-{stage}-{what}"
 
 
 def drift_alarm(stage: str, project: str) -> str:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from tidemill.projects.strict import Strict
 
-Sampler = Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga2", "nsga3", "reinforce"]
+Sampler = Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga2", "nsga3", "reinforce", "sagemaker"]
 Measure = Literal["metric", "latency_ms", "size_bytes"]
 DRAWN = ("random", "qmc", "grid")
 """Samplers that need no results: their points are drawn before the first one is tried."""
@@ -62,6 +62,13 @@ class Search(Strict):
                 raise ValueError(
                     "pruner and stop.patience compare one objective; remove them, or the other objectives"
                 )
+        if self.sampler == "sagemaker" and (
+            self.pruner != "none" or self.warm_start or self.stop != Stop() or self.objectives != ("metric",)
+        ):
+            raise ValueError(
+                "sampler: SageMaker's tuning jobs have rules of their own; leave out pruner, warm_start, stop and "
+                "objectives, or take another sampler"
+            )
         if self.pruner != "none" and self.objectives != ("metric",):
             raise ValueError("pruner: what a trial reports is the metric; make it the objective")
         return self

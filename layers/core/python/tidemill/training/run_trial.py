@@ -23,6 +23,7 @@ from tidemill.training.studies.storage import StudyStorage
 
 # What scikit-learn and numpy raise for data or parameters that a model cannot be fitted with.
 _UNFIT = (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError)
+Watch = Callable[[float], None]
 MOST_LOSSES = 2
 """How often the worker of a trial may be killed before the trial counts as failed."""
 MOST_SLOT_LOSSES = 5
@@ -62,7 +63,7 @@ def run_trial(
         return _ended(f"all {plan.limit} trials have begun")
     key = facts.trial_key(project, run_id, trial.number)
     if not objects.exists(key):
-        facts.keep(objects, key, _tried(plan, study, trial, memory_mb, objects, clock))
+        facts.keep(objects, key, tried(plan, study, trial, memory_mb, objects, clock))
     return _told(study, trial, facts.read(objects, key))
 
 
@@ -111,22 +112,32 @@ def _told(study: RunStudy, trial: FrozenTrial, fact: dict[str, Any]) -> dict[str
     return {**{name: fact[name] for name in ("trial", "state", "value")}, "more": True, "stopped": False}
 
 
-def _tried(
-    plan: Plan, study: RunStudy, trial: FrozenTrial, memory_mb: int, objects: ObjectStore, clock: Clock
+def tried(
+    plan: Plan,
+    study: RunStudy,
+    trial: FrozenTrial,
+    memory_mb: int,
+    objects: ObjectStore,
+    clock: Clock,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
+    """The trial's fact. `watch` hears what the model is worth after each part of its fit but the last."""
     begun = clock()
     live = study.live(trial)
     point = study.point(trial, live)
-    fact = _measured(plan, point, live, objects)
+    fact = _measured(plan, point, live, objects, watch)
     seconds = (clock() - begun).total_seconds()
     spent = {"seconds": seconds, "memory_mb": memory_mb, "gb_seconds": seconds * memory_mb / 1024}
     return {**fact, "started_at": begun.isoformat(), **spent}
 
 
-def _measured(plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore) -> dict[str, Any]:
+def _measured(
+    plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore, watch: Watch | None
+) -> dict[str, Any]:
     project, search = plan.project, plan.project.search
     train, validation = (part_of(plan, part, objects) for part in ("train", "validation"))
-    report = None if search.pruner == "none" else _reporter(plan, live, validation)
+    watched = search.pruner != "none" or watch is not None
+    report = _reporter(plan, live, validation, watch) if watched else None
     try:
         model = pipeline.fit(
             point.algorithm, point.parameters, train, project=project, seed=plan.seed, on_step=report
@@ -153,7 +164,9 @@ def _measured(plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore
     }
 
 
-def _reporter(plan: Plan, live: optuna.Trial, validation: prepare.Arrays) -> Callable[[int, int, Any], None]:
+def _reporter(
+    plan: Plan, live: optuna.Trial, validation: prepare.Arrays, watch: Watch | None
+) -> Callable[[int, int, Any], None]:
     """Tells the study what the model so far is worth, and ends the fit if the pruner says so."""
 
     def report(step: int, of: int, model: Any) -> None:
@@ -161,7 +174,10 @@ def _reporter(plan: Plan, live: optuna.Trial, validation: prepare.Arrays) -> Cal
             return
         predictions = pipeline.predict(model, validation, plan.project.features)
         found = metrics.measure(plan.project.task, validation[plan.project.target], predictions, plan.threshold)
-        live.report(float(found[plan.metric] or 0.0), step)
+        value = float(found[plan.metric] or 0.0)
+        if watch is not None:
+            watch(value)
+        live.report(value, step)
         if live.should_prune():
             raise _Pruned
 
