@@ -117,6 +117,15 @@ class Deployment:
         why = str(found.get("cause") or found.get("error") or "no cause given")[:LONGEST_CAUSE]
         return f"execution {name!r} of the state machine {machine!r} ended as {found['status']}: {why}"
 
+    def abort(self, machine: str, name: str, cause: str) -> None:
+        """End the execution of that name, unless it has ended."""
+        arn = self.parameter(f"state-machine/{machine}").replace(":stateMachine:", ":execution:")
+        try:
+            self.client("stepfunctions").stop_execution(executionArn=f"{arn}:{name}", cause=cause)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "ValidationException"):
+                raise
+
     def invoke(self, function: str, payload: dict[str, Any]) -> Any:
         """The answer of a platform function. Raises Refused with its own words when it fails."""
         answer = self.client("lambda").invoke(

@@ -46,11 +46,12 @@ class Pace:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as it is now: its row (None until it has begun), and the trials that have ended."""
+    """A run as it is now: its row (None until it has begun), the trials that have ended, and those that run."""
 
     run_id: str
     row: Facts | None
     trials: tuple[Facts, ...]
+    running: tuple[Facts, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -105,15 +106,24 @@ def upload(deployment: Followed, project: str, upload_id: str, pace: Pace) -> It
 
 
 def run(deployment: Followed, project: str, run_id: str, pace: Pace) -> Iterator[RunView]:
-    """The run until it has passed, was refused or failed."""
+    """The run until it has passed, was refused or stopped, or failed."""
     known: dict[str, Facts] = {}
+    execution = run_id
 
     def view() -> RunView:
+        nonlocal execution
         # The row first: trials end before the run does, so an ended run is shown with all of them.
         row = deployment.index.get(names.pk(project), names.sk_run(run_id))
-        return RunView(run_id, row, tuple(reading.trials(deployment.objects, project, run_id, known)))
+        execution = str((row or {}).get("execution") or run_id)
+        ended = reading.trials(deployment.objects, project, run_id, known)
+        numbers = {trial["trial"] for trial in ended}
+        running = reading.running_trials(deployment.index, project, run_id)
+        left = tuple(trial for trial in running if trial["trial"] not in numbers)
+        return RunView(run_id, row, tuple(ended), left)
 
-    broken = partial(deployment.failure, "training", run_id)
+    def broken() -> str | None:
+        return deployment.failure("training", execution)
+
     return until(view, lambda seen: seen.ended, f"run {run_id} to end", pace, failed=broken)
 
 

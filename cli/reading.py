@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from cli.errors import NotFound
-from tidemill import names
+from tidemill import canonical, names
 from tidemill.errors import RecordNotFound
 from tidemill.ports import Index, ObjectStore, Row
 
@@ -72,6 +72,31 @@ def trials(objects: ObjectStore, project: str, run_id: str, known: dict[str, Fac
         if key not in known:
             known[key] = json.loads(objects.get(key))
     return [known[key] for key in sorted(known)]
+
+
+def running_trials(index: Index, project: str, run_id: str) -> list[Facts]:
+    """The trials that run, by number: since when, in which slot, after how many parts of their fit."""
+    holder = index.get(names.pk(project), names.sk_study_name(canonical.sha256(run_id.encode())))
+    if holder is None or not holder["study_id"]:
+        return []
+    found = index.query(names.pk_study(project, int(holder["study_id"])), names.TRIALS)
+    return [_running(row) for row in found if row.get("state") == "RUNNING"]
+
+
+def _running(row: Row) -> Facts:
+    """What the trial's row says; `u:` and `i:` are how `tidemill.training.studies` names attributes and steps."""
+    told = {name: json.loads(row[f"u:{name}"]) for name in ("algorithm", "slot") if f"u:{name}" in row}
+    steps = [int(name[2:]) for name in row if name.startswith("i:")]
+    step = max(steps, default=0)
+    value = json.loads(row[f"i:{step}"]) if steps else None
+    return {
+        "trial": int(row["number"]),
+        "state": "running",
+        "since": row["start"],
+        "step": step,
+        "value": value,
+        **told,
+    }
 
 
 def models(index: Index, project: str) -> list[Facts]:

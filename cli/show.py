@@ -25,6 +25,8 @@ STATES = {
     "refused": "yellow",
     "rolled_back": "yellow",
     "unchanged": "dim",
+    "pruned": "dim",
+    "stopped": "yellow",
     "retired": "dim",
     "superseded": "dim",
     "quarantined": "red",

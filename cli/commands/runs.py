@@ -6,19 +6,17 @@ import typer
 from rich.console import Group
 
 from cli import reading, show
-from cli.commands import start_run, waiting
+from cli.commands import start_run, steer_run, waiting
+from cli.commands.steer_run import RunId
 from cli.deployment import Deployment
-from cli.errors import NotFound
 from cli.following import Pace
 from cli.options import STAGE, Json, Limit, ProjectName, Stage
 
 app = typer.Typer(no_args_is_help=True, help="Training runs: what was tried, what came of it, and why.")
 
 start_run.register(app)
+steer_run.register(app)
 
-RunId = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="The run's id, as `runs list` shows it; default: the latest.")
-]
 RUNS: list[show.Column] = [
     ("run", lambda row: row["run_id"]),
     ("state", lambda row: row["state"]),
@@ -55,7 +53,9 @@ def show_run(project: ProjectName, run: RunId = None, stage: Stage = STAGE, as_j
     """One run: its trials, its evaluation on the held-out rows, and each gate's verdict."""
     deployment = Deployment.of(stage)
     deployment.require_project(project)
-    facts = reading.run(deployment.index, deployment.objects, project, run or _latest(deployment, project))
+    facts = reading.run(
+        deployment.index, deployment.objects, project, run or steer_run.latest(deployment, project)
+    )
     show.emit(facts, as_json=as_json, people=_run)
 
 
@@ -66,21 +66,13 @@ def follow(
     minutes: Annotated[float, typer.Option(min=0.1, help="Give up after so many minutes.")] = 60,
     stage: Stage = STAGE,
 ) -> None:
-    """Watch a run: each trial as it ends, the best so far, and how the run ends. Exit code 1 unless it passes."""
+    """Watch a run: what runs, each trial as it ends, the best so far, and how the run ends. Exit code 1 unless it
+    passes."""
     deployment = Deployment.of(stage)
     deployment.require_project(project)
-    run_id = run or _latest(deployment, project)
+    run_id = run or steer_run.latest(deployment, project)
     view = waiting.follow_run(deployment, project, run_id, Pace(at_most=minutes * 60), show.note())
     raise typer.Exit(0 if view.row and view.row["state"] == "passed" else 1)
-
-
-def _latest(deployment: Deployment, project: str) -> str:
-    found = reading.runs(deployment.index, project, limit=1)
-    if not found:
-        raise NotFound(
-            f"project {project!r} has no runs yet; push data first: `tidemill data push {project} FILE`"
-        )
-    return str(found[0]["run_id"])
 
 
 def _run(facts: dict[str, Any]) -> Group:

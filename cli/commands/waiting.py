@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from cli import following, show
@@ -15,6 +16,8 @@ from cli.following import Pace, RunView
 from cli.uploading import Upload
 from tidemill.data.accept_version import run_id_of
 
+LATEST = 12
+"""How many trials a live view lists: those that run, and the last ones that ended."""
 TRIALS: list[show.Column] = [
     ("trial", lambda trial: trial["trial"]),
     ("state", lambda trial: trial["state"]),
@@ -51,7 +54,7 @@ def follow_run(deployment: Deployment, project: str, run_id: str, pace: Pace, sa
     """Show a run's trials as they end, until the run has ended."""
     views = following.run(deployment, project, run_id, pace)
     with _live(say) as update:
-        view: RunView = following.last(views, lambda seen: update(_run_table(seen)))
+        view: RunView = following.last(views, update)
     say.print(_run_line(view), soft_wrap=True)
     return view
 
@@ -71,18 +74,38 @@ def reading_of(row: dict[str, Any] | None) -> dict[str, Any]:
 @contextmanager
 def _live(say: Console) -> Iterator[Any]:
     if not say.is_terminal:
-        yield lambda _: None
+        told: set[int] = set()
+        yield lambda view: _tell_news(say, view, told)
         return
     with Live(console=say, refresh_per_second=4, transient=False) as live:
-        yield live.update
+        yield lambda view: live.update(_run_board(view))
 
 
-def _run_table(view: RunView) -> Table | str:
-    best = view.best
-    title = f"Run {view.run_id}" + (f": best so far {best['value']:.5g} (trial {best['trial']})" if best else "")
-    planned = (view.row or {}).get("trials")
-    rest = f"{len(view.trials)} of {planned} trials" if planned else "preparing the data"
-    return show.table(title, view.trials, TRIALS, empty=f"{title}: {rest}")
+def _tell_news(say: Console, view: RunView, told: set[int]) -> None:
+    """A line for each trial that has ended since: a log has no place for a table that changes."""
+    for trial in view.trials:
+        if trial["trial"] not in told:
+            told.add(trial["trial"])
+            value = "" if trial.get("value") is None else f" {trial['value']:.5g}"
+            why = f": {trial['reason']}" if trial.get("reason") else ""
+            say.print(escape(f"trial {trial['trial']} {trial['state']}{value}{why}"), soft_wrap=True)
+
+
+def _run_board(view: RunView) -> Group | str:
+    """A bar over all trials, what is best so far, and the latest trials."""
+    row = view.row or {}
+    planned, ended = int(row.get("trials") or 0), len(view.trials)
+    if not planned or not (view.trials or view.running):
+        return f"Run {view.run_id}: preparing the data"
+    stopping = f", stopping for {escape(row['stop']['by'])}" if row.get("stop") else ""
+    said = f"{ended} of {planned} trials, {len(view.running)} running{stopping}"
+    if view.best:
+        said += f", best so far [bold]{view.best['value']:.5g}[/bold] (trial {view.best['trial']})"
+    line = Table.grid(padding=(0, 1))
+    line.add_row(ProgressBar(total=planned, completed=ended, width=30), said)
+    room = max(LATEST - len(view.running), 3)
+    latest = [*view.trials[-room:], *view.running[:LATEST]]
+    return Group(f"[bold]Run {view.run_id}[/bold]", line, show.table("", latest, TRIALS, empty=""))
 
 
 def _run_line(view: RunView) -> str:

@@ -138,10 +138,10 @@ class Client:
     def studies(
         self, project: str, *, heartbeat_seconds: int | None = None, grace_seconds: int | None = None
     ) -> "StudyStorage":
-        """The Optuna storage of a project's studies, for `optuna.load_study(storage=…, study_name=…)`. Notebooks
-        and workers share them; runs do not use it yet. Needs Optuna. With `heartbeat_seconds`, trials that fall
-        silent are marked as failed. In another process (pickled) it opens the stage anew, by the credentials that
-        it finds there; one over a session or ports that were given cannot be pickled."""
+        """The Optuna storage of a project's studies, for `optuna.load_study(storage=…, study_name=…)`. Each run
+        has one, under its id; notebooks and workers share them. Needs Optuna. With `heartbeat_seconds`, trials
+        that fall silent are marked as failed. In another process (pickled) it opens the stage anew, by the
+        credentials that it finds there; one over a session or ports that were given cannot be pickled."""
         from tidemill.training.studies.storage import StudyStorage
 
         connect = (lambda: (self.index, self.objects)) if self._is_given else _Stage(self.stage, self._endpoint)
