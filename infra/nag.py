@@ -16,6 +16,7 @@ from constructs import IConstruct
 from infra.function import Function
 from infra.grants import Grant
 from infra.platform_stack import PlatformStack
+from infra.sagemaker import TrainingJobs
 from infra.stages import Stage
 from infra.state_machine import StateMachine
 from infra.state_stack import StateStack
@@ -46,6 +47,8 @@ def _answers(construct: IConstruct) -> Iterator[tuple[str, str]]:
         yield from _of_function(construct)
     elif isinstance(construct, StateMachine):
         yield from _of_grants(construct, construct.grants)
+    elif isinstance(construct, TrainingJobs):
+        yield from _of_grants(construct, construct.grants)
     elif isinstance(construct, StateStack | PlatformStack):
         yield from _of_stage(construct.stage)
     elif isinstance(construct, apigateway.CfnRoute) and construct.route_key == "GET /health":
@@ -71,7 +74,7 @@ def _of_function(function: Function) -> Iterator[tuple[str, str]]:
 
 
 def _of_grants(construct: IConstruct, grants: Iterable[Grant]) -> Iterator[tuple[str, str]]:
-    arns = construct.arns if isinstance(construct, Function) else None
+    arns = construct.arns if isinstance(construct, Function | TrainingJobs) else None
     for grant in grants:
         for resource in grant.resources:
             arn = _flat(Stack.of(construct).resolve(resource if arns is None else resource.format_map(arns)))

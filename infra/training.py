@@ -4,6 +4,7 @@ from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import reads, table, table_reads, writes
+from infra.sagemaker import TrainingJobs
 from infra.state_machine import StateMachine
 
 FUNCTIONS = (
@@ -31,6 +32,7 @@ FUNCTIONS = (
         "evaluate_candidate", ("core", "numeric", "ml", "export"), memory=3008, seconds=900,
         may=(*reads("runs", "models"), *writes("runs"), *table_reads()),
     ),
+    Work("choose_compute", ("core", "numeric", "ml"), memory=1024, seconds=60, may=(*reads("runs"), *table_reads())),
     Work("close_run", ("core",), memory=512, seconds=60, may=(*reads("runs"), *table())),
 )  # fmt: skip
 
@@ -42,8 +44,17 @@ class Training(Construct):
         self, scope: Construct, construct_id: str, *, around: Surroundings, release: StateMachine
     ) -> None:
         super().__init__(scope, construct_id)
+        jobs = TrainingJobs(self, "Jobs", around=around)
         self.functions = [
-            Function(self, work.construct_id, work=work, word="training", around=around) for work in FUNCTIONS
+            Function(
+                self,
+                work.construct_id,
+                work=work,
+                word="training",
+                around=around,
+                environment={**around.environment, **(jobs.environment() if work.name == "choose_compute" else {})},
+            )
+            for work in FUNCTIONS
         ]
         self.machine = StateMachine(
             self,
@@ -52,4 +63,5 @@ class Training(Construct):
             stage=around.stage,
             functions=self.functions,
             machines={"release": release},
+            may=jobs.starting(around.stage),
         )
