@@ -1,6 +1,7 @@
 """The CDK app. Chooses the arguments; `infra/` does the rest.
 
-cdk deploy --all -c stage=local|dev|prod [-c alarm_email=…] [-c architecture=arm64] [-c nag=true]
+cdk deploy --all -c stage=local|dev|prod [-c alarm_email=…] [-c architecture=arm64] [-c training_image=…]
+           [-c nag=true]
 
 The projects are those of `projects/`, or of the folder that TIDEMILL_PROJECTS names.
 """
@@ -19,7 +20,7 @@ from infra.project_files import folder, read
 from infra.stages import STAGES, Stage
 from tidemill.errors import ProjectInvalid
 
-CHOOSABLE = ("alarm_email", "architecture")
+CHOOSABLE = ("alarm_email", "architecture", "training_image")
 
 
 def chosen(context: dict[str, Any]) -> Stage:

@@ -126,8 +126,8 @@ def _stored(task: Task) -> Searcher:
 
 
 def _grid(dimensions: int) -> dict[str, list[float]]:
-    """About a hundred points or more: ten values of each of two parameters, three of each of more."""
-    count = 10 if dimensions <= 2 else 3
+    """More points than are tried: twelve values of each of two parameters, three of each of more."""
+    count = 12 if dimensions <= 2 else 3
     return {f"x{n}": [(i + 0.5) / count for i in range(count)] for n in range(dimensions)}
 
 

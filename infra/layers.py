@@ -55,6 +55,10 @@ class Layers(Construct):
             compatible_architectures=[architecture(self._stage)],
         )
 
+    def arn(self, name: str) -> str:
+        """The ARN of the version of that layer."""
+        return self._versions[name].layer_version_arn
+
     def of(self, function: str, names: Iterable[str], *, code: Path) -> list[lambda_.LayerVersion]:
         """The layers of a function. Raises LayerTooLarge when they and its code exceed the limit."""
         present = [name for name in names if name in self._versions]

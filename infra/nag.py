@@ -16,6 +16,7 @@ from constructs import IConstruct
 from infra.function import Function
 from infra.grants import Grant
 from infra.platform_stack import PlatformStack
+from infra.sagemaker import TrainingJobs
 from infra.stages import Stage
 from infra.state_machine import StateMachine
 from infra.state_stack import StateStack
@@ -44,7 +45,7 @@ def _answers(construct: IConstruct) -> Iterator[tuple[str, str]]:
     """The rules that we answer for on this construct, and how."""
     if isinstance(construct, Function):
         yield from _of_function(construct)
-    elif isinstance(construct, StateMachine):
+    elif isinstance(construct, StateMachine | TrainingJobs):
         yield from _of_grants(construct, construct.grants)
     elif isinstance(construct, StateStack | PlatformStack):
         yield from _of_stage(construct.stage)

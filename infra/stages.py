@@ -36,6 +36,9 @@ class Stage:
     cool_down_seconds: int | None = None
     drift_schedule_minutes: int | None = None
     """These three, if given, take the place of the project files' waiting times."""
+    training_image: str | None = None
+    """The image of SageMaker's jobs (containers/training/Dockerfile, pushed to ECR), by digest or tag. Without
+    one, no run can compute on SageMaker. The embedded cloud runs the program itself."""
     split_bytes: int | None = None
     """If given, takes the place of the size above which files are read in parts."""
 

@@ -58,8 +58,8 @@ def map_runs(name: str) -> tuple[Grant, ...]:
 
 
 class StateMachine(Construct):
-    """`statemachines/<word>.asl.json` as a standard state machine. Its role may call what the file names, no
-    more."""
+    """`statemachines/<word>.asl.json` as a standard state machine. Its role may call what the file names, and
+    what `may` says, no more."""
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class StateMachine(Construct):
         stage: Stage,
         functions: Iterable[Function],
         machines: Mapping[str, "StateMachine"] | None = None,
+        may: tuple[Grant, ...] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         definition = definitions.load(word)
@@ -78,7 +79,7 @@ class StateMachine(Construct):
         self.name = f"tidemill-{stage.name}-{word}"
         # Under /aws/vendedlogs/ the account's one log resource policy does not grow with each machine.
         logs = log_group(self, name=f"/aws/vendedlogs/states/{self.name}", stage=stage)
-        self.grants = (*EVERY_MACHINE, *(map_runs(self.name) if definition.distributes else ()))
+        self.grants = (*EVERY_MACHINE, *may, *(map_runs(self.name) if definition.distributes else ()))
         role = self._role(
             invokes=[arns[name] for name in definition.functions if name in arns],
             starts=[started[name] for name in definition.machines if name in started],
@@ -119,7 +120,11 @@ class StateMachine(Construct):
             inline_policies={
                 "grants": iam.PolicyDocument(
                     statements=[
-                        iam.PolicyStatement(actions=list(grant.actions), resources=list(grant.resources))
+                        iam.PolicyStatement(
+                            actions=list(grant.actions),
+                            resources=list(grant.resources),
+                            conditions=dict(grant.conditions) or None,
+                        )
                         for grant in (*wanted, *self.grants)
                     ]
                 )

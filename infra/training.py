@@ -6,6 +6,7 @@ from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import reads, table, table_reads, writes
+from infra.sagemaker import TrainingJobs
 from infra.source import source
 from infra.state_machine import StateMachine
 from tidemill import names
@@ -35,13 +36,19 @@ FUNCTIONS = (
         "evaluate_candidate", ("core", "numeric", "ml", "export"), memory=3008, seconds=900,
         may=(*reads("runs", "models"), *writes("runs"), *table_reads()),
     ),
+    Work(
+        "choose_compute", ("core", "numeric", "ml"), memory=1024, seconds=60,
+        may=(*reads("runs"), *writes("runs"), *table_reads()),
+    ),
     Work("close_run", ("core",), memory=512, seconds=60, may=(*reads("runs"), *table())),
 )  # fmt: skip
 
 
-def _environment(work: Work) -> dict[str, str]:
+def _environment(work: Work, jobs: TrainingJobs) -> dict[str, str]:
     """What one of the functions is given beyond what all are."""
-    return {names.ENV_SOURCE: json.dumps(source(), sort_keys=True)} if work.name == "plan_trials" else {}
+    if work.name == "plan_trials":
+        return {names.ENV_SOURCE: json.dumps(source(), sort_keys=True)}
+    return jobs.environment() if work.name == "choose_compute" else {}
 
 
 class Training(Construct):
@@ -51,6 +58,7 @@ class Training(Construct):
         self, scope: Construct, construct_id: str, *, around: Surroundings, release: StateMachine
     ) -> None:
         super().__init__(scope, construct_id)
+        jobs = TrainingJobs(self, "Jobs", around=around)
         self.functions = [
             Function(
                 self,
@@ -58,7 +66,7 @@ class Training(Construct):
                 work=work,
                 word="training",
                 around=around,
-                environment={**around.environment, **_environment(work)},
+                environment={**around.environment, **_environment(work, jobs)},
             )
             for work in FUNCTIONS
         ]
@@ -69,4 +77,5 @@ class Training(Construct):
             stage=around.stage,
             functions=self.functions,
             machines={"release": release},
+            may=jobs.starting(around.stage),
         )

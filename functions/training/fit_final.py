@@ -13,6 +13,7 @@ from tidemill.adapters import wiring
 from tidemill.observability import log_of, logger, now
 from tidemill.training.fit_final import fit_final
 from tidemill.training.threads import limited
+from tidemill.training.worker import Worker
 
 
 class Event(BaseModel, frozen=True):
@@ -27,8 +28,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return fit_final(
             project=request.project,
             run_id=request.run_id,
-            memory_mb=int(context.memory_limit_in_mb),
-            log=log_of(context),
+            worker=Worker(int(context.memory_limit_in_mb), log_of(context)),
             objects=wiring.objects(),
             clock=now,
         )

@@ -13,6 +13,7 @@ from tidemill.adapters import wiring
 from tidemill.observability import log_of, logger, now
 from tidemill.training.run_trial import record_loss, run_trial
 from tidemill.training.threads import limited
+from tidemill.training.worker import Worker
 
 
 class Caught(BaseModel, frozen=True):
@@ -41,5 +42,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         reason = f"{request.error.Error}: {request.error.Cause}"
         return record_loss(**slot, loss=request.loss, reason=reason, **ports)
     with limited(os.environ):
-        memory = int(context.memory_limit_in_mb)
-        return run_trial(**slot, memory_mb=memory, log=log_of(context), index=wiring.index(), clock=now, **ports)
+        worker = Worker(int(context.memory_limit_in_mb), log_of(context))
+        return run_trial(**slot, worker=worker, index=wiring.index(), clock=now, **ports)

@@ -42,6 +42,12 @@ def tasks(word: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     return ((path, state) for path, state in states(load(word).document()) if state["Type"] == "Task")
 
 
+def function_of(task: Mapping[str, Any]) -> str | None:
+    """The function that a task calls; None if it calls none."""
+    arguments = task.get("Arguments", {})
+    return None if isinstance(arguments, str) else arguments.get("FunctionName")
+
+
 def test_every_state_is_reachable_and_every_arrow_leads_somewhere(word: str) -> None:
     for machine in machines(load(word).document()):
         reached: set[str] = set()
@@ -91,7 +97,7 @@ def test_a_task_waits_as_long_as_its_function_may_run(word: str) -> None:
     every = (*data.FUNCTIONS, *training.FUNCTIONS, *release.FUNCTIONS, *monitoring.FUNCTIONS)
     seconds = {f"${{{work.construct_id}}}": work.seconds for work in every}
     for path, task in tasks(word):
-        function = task.get("Arguments", {}).get("FunctionName", task["Resource"])
+        function = function_of(task) or task["Resource"]
         if function in seconds:
             assert task["TimeoutSeconds"] >= seconds[function], path
 
@@ -103,11 +109,7 @@ def test_placeholders_are_the_functions_of_the_stage_and_the_machines_it_starts(
 
 
 def test_each_function_has_a_state_of_its_name(word: str) -> None:
-    called = {
-        path.split("/")[-1]: task["Arguments"]["FunctionName"]
-        for path, task in tasks(word)
-        if "FunctionName" in task.get("Arguments", {})
-    }
+    called = {path.split("/")[-1]: function_of(task) for path, task in tasks(word)}
     for function in load(word).functions:
         assert called[function] == f"${{{function}}}"
 

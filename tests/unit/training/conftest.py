@@ -27,6 +27,7 @@ from tidemill.training.select_best import select_best
 from tidemill.training.stop_run import stop_run
 from tidemill.training.studies.storage import StudyStorage
 from tidemill.training.threads import limited
+from tidemill.training.worker import Worker
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RUN = "tides-v00001"
@@ -141,7 +142,7 @@ class Mill:
             asked = {"project_name": "tides", "run_id": ids["run_id"], "options": options}
             return plan_trials(**asked, objects=objects, index=index, studies=studies)
         if name == "run_trial":
-            how: dict[str, Any] = {"memory_mb": 3008, "index": index, "clock": lambda: AT, **request}
+            how: dict[str, Any] = {"worker": Worker(3008), "index": index, "clock": lambda: AT, **request}
             return run_trial(**ids, **how, objects=objects, studies=studies)
         if name == "record_loss":
             return record_loss(**ids, **request, objects=objects, studies=studies)
@@ -153,7 +154,7 @@ class Mill:
             request.setdefault("error", None)
             return close_run(**ids, **request, objects=objects, index=index, clock=lambda: AT)
         assert name == "fit_final"
-        return fit_final(**ids, memory_mb=3008, objects=objects, clock=lambda: AT)
+        return fit_final(**ids, worker=Worker(3008), objects=objects, clock=lambda: AT)
 
     def plan(self, **request: Any) -> dict[str, Any]:
         """The first two states: what the run depends on is pinned, its trials are drawn."""

@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from tidemill import canonical
 from tidemill.errors import RunFailed
 from tidemill.training import run_trial
+from tidemill.training.worker import Worker
 
 FOLDER = "runs/tides/tides-v00001/"
 ADAPTIVE = ["tpe", "gp", "cmaes", "nsga2", "nsga3", "reinforce"]
@@ -208,7 +209,7 @@ def test_of_equal_trials_the_first_is_selected_and_a_lost_one_counts_as_failed(n
         fact |= {"algorithm": "linear", "parameters": {}, "measures": {}, "constraints": {}}
         mill.objects.put_new(f"{FOLDER}trials/{number:04d}.json", canonical.dumps(fact))
         mill.step("run_trial", slot=1)
-    assert mill.step("select_best") == {"trial": 2, "value": 0.25}
+    assert mill.step("select_best") == {"trial": 2, "value": 0.25, "compute": "lambda"}
     best = mill.file("best.json")
     assert (best["completed"], best["failed"], best["pruned"]) == (3, 1, 0)
     states = [trial.state for trial in mill.study().trials]
@@ -289,7 +290,7 @@ def test_what_trials_cost_is_recorded_and_counts(new_mill: Any, fits: list) -> N
     mill = new_mill(search={"trials": 50, "stop": {"gb_seconds": 100}})
     mill.plan()
     ticks = itertools.count()
-    answers = mill.search(clock=lambda: mill.AT + timedelta(seconds=10 * next(ticks)), memory_mb=2048)
+    answers = mill.search(clock=lambda: mill.AT + timedelta(seconds=10 * next(ticks)), worker=Worker(2048))
     # Each trial takes one tick of ten seconds with two gigabytes.
     assert len(answers) == 5
     trial = mill.file("trials/0004.json")

@@ -90,7 +90,7 @@ def row() -> dict[str, Any]:
 def test_a_run_goes_through_to_its_verdict(cloud: Any) -> None:
     assert call("prepare_data", INPUT)["rows"].keys() == {"train", "validation", "holdout"}
     slots = [{**RUN, "slot": slot} for slot in (0, 1)]
-    assert call("plan_trials", INPUT) == {"slots": slots, "wide": False}
+    assert call("plan_trials", INPUT) == {"slots": slots, "wide": False, "compute": "lambda"}
     assert row()["state"] == "running"
     done = [call("run_trial", slot) for slot in slots]
     assert [trial["state"] for trial in done] == ["complete", "complete"]

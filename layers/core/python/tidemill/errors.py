@@ -125,3 +125,7 @@ class OptionRefused(TidemillError):
     """A run option that this deployment stage does not permit (rehearsal options in `prod`)."""
 
     status = 403
+
+
+class ComputeUnavailable(TidemillError):
+    """A run is to compute where this deployment stage cannot (SageMaker without an image for its jobs)."""

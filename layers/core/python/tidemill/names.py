@@ -13,6 +13,8 @@ ENV_COOL_DOWN_SECONDS = "TIDEMILL_COOL_DOWN_SECONDS"  # override of retraining.c
 ENV_ENDPOINT = "TIDEMILL_ENDPOINT"  # where the Python client finds the embedded cloud
 ENV_SPLIT_BYTES = "TIDEMILL_SPLIT_BYTES"  # override of the size from which on files are read in parts
 ENV_SOURCE = "TIDEMILL_SOURCE"  # JSON: what the deployed code was made from, as infra/source.py tells it
+ENV_TRAINING_IMAGE = "TIDEMILL_TRAINING_IMAGE"  # the image of SageMaker jobs, if the stage has one
+ENV_TRAINING_ROLE = "TIDEMILL_TRAINING_ROLE"  # ARN of the role of SageMaker jobs
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 
 # --- metrics ---------------------------------------------------------------------------------------------------
@@ -270,6 +272,15 @@ def endpoint_function(stage: str, project: str) -> str:
 
 def model_layer(stage: str, project: str) -> str:
     return f"tidemill-{stage}-{project}-model"
+
+
+TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+"""The log group of SageMaker's training jobs, of all stages."""
+
+
+def training_job(stage: str, what: str) -> str:
+    """A training or tuning job of SageMaker; only those named so may be started."""
+    return f"tidemill-{stage}-{what}"
 
 
 def drift_alarm(stage: str, project: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tidemill.errors import ProjectInvalid, ProjectUnknown
+from tidemill.projects.compute import Compute
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
 from tidemill.projects.gates import Gates, Slices
 from tidemill.projects.monitoring import Drift, Retraining
@@ -21,6 +22,7 @@ from tidemill.projects.search import Search
 __all__ = [
     "Batch",
     "Column",
+    "Compute",
     "Drift",
     "Gates",
     "Kind",

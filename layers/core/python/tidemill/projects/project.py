@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from tidemill.projects.compute import Compute
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
 from tidemill.projects.gates import Gates, Slices
 from tidemill.projects.monitoring import Drift, Retraining
@@ -35,6 +36,7 @@ class Project(Strict):
     split: Split = Split()
     search: Search = Search()
     slices: Slices = Slices()
+    compute: Compute = Compute()
     gates: Gates = Gates()
     rollout: Rollout = Rollout()
     drift: Drift = Drift()
@@ -60,6 +62,14 @@ class Project(Strict):
             raise ValueError(f"features: {timestamps} are timestamps; derive numbers from them instead")
         if not self.columns[self.target].type.numeric:
             raise ValueError(f"target: {self.target!r} must be a number (0 and 1 for classification)")
+        return self
+
+    @model_validator(mode="after")
+    def _search_and_compute_agree(self) -> "Project":
+        if self.search.sampler == "sagemaker" and self.compute.kind != "sagemaker":
+            raise ValueError(
+                "search.sampler: sagemaker needs `compute: sagemaker`; set it, or take another sampler"
+            )
         return self
 
     @property

@@ -1,13 +1,13 @@
 """The part of a project file about the hyperparameter search."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from tidemill.projects.strict import Strict
 
-Sampler = Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga2", "nsga3", "reinforce"]
+Sampler = Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga2", "nsga3", "reinforce", "sagemaker"]
 Measure = Literal["metric", "latency_ms", "size_bytes"]
 DRAWN = ("random", "qmc", "grid")
 """Samplers that need no results: their points are drawn before the first one is tried."""
@@ -25,7 +25,8 @@ class Stop(Strict):
 
 
 class Search(Strict):
-    """The hyperparameter search. The metric is minimised: log_loss or rmse, by task."""
+    """The hyperparameter search. The metric is minimised: log_loss or rmse, by task. `search: sagemaker` is short
+    for `search: {sampler: sagemaker}`."""
 
     sampler: Sampler = "qmc"
     acquisition: Literal["ei", "pi", "ucb", "thompson"] = Field("ei", description="of the sampler `gp`")
@@ -50,6 +51,11 @@ class Search(Strict):
     warm_start: int = Field(0, ge=0, description="how many of the last run's best points are tried first")
     stop: Stop = Stop()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        return {"sampler": given} if isinstance(given, str) else given
+
     @model_validator(mode="after")
     def _parts_agree(self) -> "Search":
         if len(set(self.objectives)) < len(self.objectives) or len(set(self.algorithms)) < len(self.algorithms):
@@ -62,6 +68,13 @@ class Search(Strict):
                 raise ValueError(
                     "pruner and stop.patience compare one objective; remove them, or the other objectives"
                 )
+        if self.sampler == "sagemaker" and (
+            self.pruner != "none" or self.warm_start or self.stop != Stop() or self.objectives != ("metric",)
+        ):
+            raise ValueError(
+                "sampler: SageMaker's tuning jobs have rules of their own; leave out pruner, warm_start, stop and "
+                "objectives, or take another sampler"
+            )
         if self.pruner != "none" and self.objectives != ("metric",):
             raise ValueError("pruner: what a trial reports is the metric; make it the objective")
         return self

@@ -5,7 +5,7 @@ stands, and whoever computes it again gets what stands.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidemill import canonical, names
@@ -31,6 +31,15 @@ def part_key(project: str, run_id: str, part: str) -> str:
 
 def trial_key(project: str, run_id: str, trial: int) -> str:
     return f"{names.run(project, run_id)}trials/{trial:04d}.json"
+
+
+def trial_keys(objects: ObjectStore, project: str, run_id: str) -> Iterator[str]:
+    """The keys of the trials that have a result."""
+    return objects.keys(names.run(project, run_id) + "trials/")
+
+
+def compute_key(project: str, run_id: str, step: str) -> str:
+    return names.run(project, run_id) + f"compute/{step}.json"
 
 
 def best_key(project: str, run_id: str) -> str:

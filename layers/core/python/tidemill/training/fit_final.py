@@ -18,29 +18,25 @@ from tidemill.training import artifacts, facts, pipeline, provenance, served_for
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
+from tidemill.training.worker import Worker
 
 
 def fit_final(
     *,
     project: str,
     run_id: str,
-    memory_mb: int,
-    log: Mapping[str, str] | None = None,
+    worker: Worker,
     objects: ObjectStore,
     clock: Clock,
 ) -> dict[str, Any]:
-    """The key of `final.json`. `log` says where the invocation's lines are (`observability.log_of`). Raises
-    RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
+    """The key of `final.json`. Raises RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
     key = facts.final_key(project, run_id)
     if not objects.exists(key):
         begun = clock()
         plan = read_plan(objects, project, run_id)
         best = facts.read(objects, facts.best_key(project, run_id))
         digests = _write_artifacts(plan, best, objects)
-        seconds = (clock() - begun).total_seconds()
-        spent = {"seconds": seconds, "memory_mb": memory_mb, "gb_seconds": seconds * memory_mb / 1024}
-        made = {"started_at": begun.isoformat(), **spent, **({"log": dict(log)} if log else {})}
-        facts.keep(objects, key, {**_final(plan, best, digests), **made})
+        facts.keep(objects, key, {**_final(plan, best, digests), **worker.spent(begun, clock())})
     return {"final_key": key}
 
 

@@ -32,7 +32,8 @@ def plan_trials(
     studies: StudyStorage,
     source: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """What each of the slots is called with that try points side by side, and whether they are more than INLINE.
+    """What each of the slots is called with that try points side by side, whether they are more than INLINE, and
+    where the project file says that they run.
     `source` is what the deployed code was made from (`provenance.source_of`).
     Raises RecordNotFound if the run's rows were not prepared."""
     key = facts.plan_key(project_name, run_id)
@@ -44,7 +45,7 @@ def plan_trials(
     RunStudy.create(plan, studies)
     count = min(plan.concurrency, plan.limit)
     slots = [{"project": project_name, "run_id": run_id, "slot": slot} for slot in range(count)]
-    return {"slots": slots, "wide": count > INLINE}
+    return {"slots": slots, "wide": count > INLINE, "compute": plan.project.compute.kind}
 
 
 def _decide(

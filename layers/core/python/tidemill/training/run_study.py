@@ -16,13 +16,16 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tidemill.training.plan import Plan, Trial
+from tidemill.training.plan import Algorithm, Plan, Trial
 from tidemill.training.samplers import choice
 from tidemill.training.spaces import space
 from tidemill.training.studies.branches import BRANCH, BranchStorage
 from tidemill.training.studies.storage import StudyStorage
 
 SLOT, LOST = "slot", "lost"
+Slot = int | str
+"""The number of a slot, or the name of the one job that a trial is."""
+Point = tuple[Algorithm, Mapping[str, int | float]]
 _FIXED = "fixed_params"  # Optuna's own name for what an enqueued trial is to have
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
@@ -47,19 +50,22 @@ class RunStudy:
         """All trials, by number."""
         return self._studies.get_all_trials(self._id, deepcopy=False)
 
-    def claim(self, slot: int, now: datetime) -> FrozenTrial | None:
-        """The next trial, for that slot; None if the run has as many as it may have."""
+    def claim(self, slot: Slot, now: datetime, point: Point | None = None) -> FrozenTrial | None:
+        """The next trial, for that slot, at `point` if it is given; None if the run has as many as it may have."""
         trial_id = self._studies.claim(
-            self._id, lambda number: self._template(number, slot, now), limit=self._plan.limit
+            self._id, lambda number: self._template(number, slot, now, point), limit=self._plan.limit
         )
         return None if trial_id is None else self._studies.get_trial(trial_id)
 
-    def _template(self, number: int, slot: int, now: datetime) -> FrozenTrial:
-        """A trial as it begins. A point that was known in advance is noted as Optuna notes an enqueued one."""
+    def _template(self, number: int, slot: Slot, now: datetime, point: Point | None) -> FrozenTrial:
+        """A trial as it begins. A point that is known in advance is noted as Optuna notes an enqueued one."""
         known, algorithm = self._plan.trials, self._plan.algorithm(number)
+        if point is None and number < len(known):
+            point = algorithm, known[number].parameters
         fixed = {}
-        if number < len(known):
-            fixed = {_FIXED: {_full(algorithm, name): value for name, value in known[number].parameters.items()}}
+        if point is not None:
+            algorithm, parameters = point
+            fixed = {_FIXED: {_full(algorithm, name): value for name, value in parameters.items()}}
         return FrozenTrial(
             number=number,
             state=TrialState.RUNNING,
@@ -135,15 +141,20 @@ class RunStudy:
             warnings.simplefilter("ignore")  # a constraint that is set already, by a worker that then was killed
             for name, value in fact.get("constraints", {}).items():
                 live.set_constraint(name, value)
-            if "gb_seconds" in fact:  # which the rules to end a search add up
-                self._studies.set_trial_user_attr(trial._trial_id, "gb_seconds", fact["gb_seconds"])
+            for name in ("seconds", "gb_seconds", "instance"):  # which the rules to end a search add up
+                if name in fact:
+                    self._studies.set_trial_user_attr(trial._trial_id, name, fact[name])
             live.study.tell(live, fact["values"] if state == TrialState.COMPLETE else None, state)
 
 
-def running(trials: Iterable[FrozenTrial], slot: int) -> FrozenTrial | None:
+def begun_by(slot: Slot, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that the slot has begun."""
+    return [each for each in trials if each.user_attrs.get(SLOT) == slot]
+
+
+def running(trials: Iterable[FrozenTrial], slot: Slot) -> FrozenTrial | None:
     """The trial that the slot has begun and not ended."""
-    mine = (each for each in trials if each.state == TrialState.RUNNING and each.user_attrs.get(SLOT) == slot)
-    return next(mine, None)
+    return next((each for each in begun_by(slot, trials) if each.state == TrialState.RUNNING), None)
 
 
 def _point(trial: FrozenTrial, parameters: Mapping[str, Any]) -> Trial:

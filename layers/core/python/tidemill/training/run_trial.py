@@ -6,7 +6,7 @@ begun: what has its file is not run again. A trial that cannot be fitted is reco
 and the run goes on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -20,9 +20,11 @@ from tidemill.training.plan import Plan, Trial, read_plan
 from tidemill.training.run_study import RunStudy, running
 from tidemill.training.stopping import enough
 from tidemill.training.studies.storage import StudyStorage
+from tidemill.training.worker import Worker
 
 # What scikit-learn and numpy raise for data or parameters that a model cannot be fitted with.
 _UNFIT = (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError)
+Watch = Callable[[float], None]
 MOST_LOSSES = 2
 """How often the worker of a trial may be killed before the trial counts as failed."""
 MOST_SLOT_LOSSES = 5
@@ -38,8 +40,7 @@ def run_trial(
     project: str,
     run_id: str,
     slot: int,
-    memory_mb: int,
-    log: Mapping[str, str] | None = None,
+    worker: Worker,
     objects: ObjectStore,
     index: Index,
     studies: StudyStorage,
@@ -49,7 +50,6 @@ def run_trial(
     if failed), and whether the slot shall come again (`more`); if there was no trial left, `why`, and whether a
     person `stopped` the run.
 
-    `log` says where the invocation's lines are (`observability.log_of`).
     Raises RecordNotFound (no such run), ArtifactCorrupt (the prepared rows are not those of the plan).
     """
     plan = read_plan(objects, project, run_id)
@@ -65,8 +65,7 @@ def run_trial(
         return _ended(f"all {plan.limit} trials have begun")
     key = facts.trial_key(project, run_id, trial.number)
     if not objects.exists(key):
-        tried = _tried(plan, study, trial, memory_mb, objects, clock)
-        facts.keep(objects, key, {**tried, **({"log": dict(log)} if log else {})})
+        facts.keep(objects, key, tried(plan, study, trial, worker, objects, clock))
     return _told(study, trial, facts.read(objects, key))
 
 
@@ -99,11 +98,17 @@ def record_loss(
 
 def _over(plan: Plan, trials: Sequence[FrozenTrial], index: Index) -> dict[str, Any] | None:
     """Why no further trial is to begin; None if one may."""
-    row = index.get(names.pk(plan.project.name), names.sk_run(plan.run_id)) or {}
-    if row.get("stop"):
-        return {**_ended(f"stopped by {row['stop']['by']}"), "stopped": True}
+    if by := stopped_by(plan, index):
+        return {**_ended(f"stopped by {by}"), "stopped": True}
     why = enough(plan.project.search.stop, trials)
     return None if why is None else _ended(why)
+
+
+def stopped_by(plan: Plan, index: Index) -> str | None:
+    """Who asked the run to stop; None if nobody has."""
+    row = index.get(names.pk(plan.project.name), names.sk_run(plan.run_id)) or {}
+    by: str | None = (row.get("stop") or {}).get("by")
+    return by
 
 
 def _ended(why: str) -> dict[str, Any]:
@@ -115,22 +120,30 @@ def _told(study: RunStudy, trial: FrozenTrial, fact: dict[str, Any]) -> dict[str
     return {**{name: fact[name] for name in ("trial", "state", "value")}, "more": True, "stopped": False}
 
 
-def _tried(
-    plan: Plan, study: RunStudy, trial: FrozenTrial, memory_mb: int, objects: ObjectStore, clock: Clock
+def tried(
+    plan: Plan,
+    study: RunStudy,
+    trial: FrozenTrial,
+    worker: Worker,
+    objects: ObjectStore,
+    clock: Clock,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
+    """The trial's fact. `watch` hears what the model is worth after each part of its fit but the last."""
     begun = clock()
     live = study.live(trial)
     point = study.point(trial, live)
-    fact = _measured(plan, point, live, objects)
-    seconds = (clock() - begun).total_seconds()
-    spent = {"seconds": seconds, "memory_mb": memory_mb, "gb_seconds": seconds * memory_mb / 1024}
-    return {**fact, "started_at": begun.isoformat(), **spent}
+    fact = _measured(plan, point, live, objects, watch)
+    return {**fact, **worker.spent(begun, clock())}
 
 
-def _measured(plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore) -> dict[str, Any]:
+def _measured(
+    plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore, watch: Watch | None
+) -> dict[str, Any]:
     project, search = plan.project, plan.project.search
     train, validation = (part_of(plan, part, objects) for part in ("train", "validation"))
-    report = None if search.pruner == "none" else _reporter(plan, live, validation)
+    watched = search.pruner != "none" or watch is not None
+    report = _reporter(plan, live, validation, watch) if watched else None
     try:
         model = pipeline.fit(
             point.algorithm, point.parameters, train, project=project, seed=plan.seed, on_step=report
@@ -157,7 +170,9 @@ def _measured(plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore
     }
 
 
-def _reporter(plan: Plan, live: optuna.Trial, validation: prepare.Arrays) -> Callable[[int, int, Any], None]:
+def _reporter(
+    plan: Plan, live: optuna.Trial, validation: prepare.Arrays, watch: Watch | None
+) -> Callable[[int, int, Any], None]:
     """Tells the study what the model so far is worth, and ends the fit if the pruner says so."""
 
     def report(step: int, of: int, model: Any) -> None:
@@ -165,7 +180,10 @@ def _reporter(plan: Plan, live: optuna.Trial, validation: prepare.Arrays) -> Cal
             return
         predictions = pipeline.predict(model, validation, plan.project.features)
         found = metrics.measure(plan.project.task, validation[plan.project.target], predictions, plan.threshold)
-        live.report(cast(float, found[plan.metric]), step)
+        value = cast(float, found[plan.metric])
+        if watch is not None:
+            watch(value)
+        live.report(value, step)
         if live.should_prune():
             raise _Pruned
 

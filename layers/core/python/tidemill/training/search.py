@@ -19,6 +19,8 @@ from tidemill.training.plan import Trial
 from tidemill.training.spaces import Axis, Number, Task, space
 
 Point = dict[str, Number]
+MOST = 10_000
+"""Trials that the names of their files can tell apart."""
 
 
 def draw(search: Search, task: Task, seed: int, earlier: Sequence[Trial] = ()) -> tuple[Trial, ...]:
@@ -29,6 +31,8 @@ def draw(search: Search, task: Task, seed: int, earlier: Sequence[Trial] = ()) -
     `search.trials` of a sampler that draws them all.
     """
     begun = [(trial.algorithm, dict(trial.parameters)) for trial in earlier][: search.trials]
+    if search.sampler == "sagemaker":
+        return ()  # its tuning jobs draw them all
     turns = list(islice(cycle(search.algorithms), search.trials - len(begun)))
     if search.sampler not in DRAWN:
         turns = turns[: len(search.algorithms)]
@@ -42,7 +46,9 @@ def draw(search: Search, task: Task, seed: int, earlier: Sequence[Trial] = ()) -
 
 
 def limit(search: Search, drawn: Sequence[Trial]) -> int:
-    """How many trials there will be at most."""
+    """How many trials there will be at most. SageMaker's tuning jobs count for themselves."""
+    if search.sampler == "sagemaker":
+        return MOST
     return len(drawn) if search.sampler in DRAWN else search.trials
 
 

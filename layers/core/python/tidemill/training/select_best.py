@@ -17,15 +17,15 @@ LOST = "it left no result"
 
 
 def select_best(*, project: str, run_id: str, objects: ObjectStore, studies: StudyStorage) -> dict[str, Any]:
-    """The number and the value of the best trial. Raises RecordNotFound (no such run), RunFailed (no trial
-    completed, or none keeps the constraints)."""
+    """The number and the value of the best trial, and where the project file says that it is fitted. Raises
+    RecordNotFound (no such run), RunFailed (no trial completed, or none keeps the constraints)."""
     key = facts.best_key(project, run_id)
+    plan = read_plan(objects, project, run_id)
     if not objects.exists(key):
-        plan = read_plan(objects, project, run_id)
         study = RunStudy(plan, studies)
         facts.keep(objects, key, _best(plan, _closed(plan, study, objects), study.lost_slots()))
     best = facts.read(objects, key)
-    return {"trial": best["trial"], "value": best["value"]}
+    return {"trial": best["trial"], "value": best["value"], "compute": plan.project.compute.kind}
 
 
 def _closed(plan: Plan, study: RunStudy, objects: ObjectStore) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ def enough(stop: Stop, trials: Sequence[FrozenTrial]) -> str | None:
     """Why no further trial is to begin, in words; None if one may. The first rule that holds, in the order of the
     project file."""
     spent = sum(float(trial.user_attrs.get("gb_seconds", 0.0)) for trial in trials)
-    dollars, minutes = cost.of_gb_seconds(spent), busy(trials) / timedelta(minutes=1)
+    dollars = sum(cost.of_work(trial.user_attrs) for trial in trials)
+    minutes = busy(trials) / timedelta(minutes=1)
     if stop.minutes is not None and minutes >= stop.minutes:
         return f"trials ran for {minutes:.1f} minutes (stop.minutes: {stop.minutes:g})"
     if stop.gb_seconds is not None and spent >= stop.gb_seconds:

@@ -1,0 +1,43 @@
+"""The search space of an algorithm in SageMaker's words, and a point of it back in ours.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-define-ranges.html. SageMaker gives and
+takes strings.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.distributions import IntDistribution
+
+from tidemill.training.plan import Algorithm
+from tidemill.training.spaces import Number, Task, space
+
+
+def ranges(algorithm: Algorithm, task: Task, *, grid: bool) -> dict[str, list[dict[str, Any]]]:
+    """`ParameterRanges` of a tuning job. A grid is of named values: SageMaker takes no numbers there."""
+    axes = space(algorithm, task)
+    if grid:
+        categories = [{"Name": name, "Values": [repr(v) for v in axis.grid]} for name, axis in axes.items()]
+        return {"CategoricalParameterRanges": categories}
+    found: dict[str, list[dict[str, Any]]] = {"IntegerParameterRanges": [], "ContinuousParameterRanges": []}
+    for name, axis in axes.items():
+        kind = "Integer" if isinstance(axis.range, IntDistribution) else "Continuous"
+        found[f"{kind}ParameterRanges"].append(
+            {
+                "Name": name,
+                "MinValue": repr(axis.range.low),
+                "MaxValue": repr(axis.range.high),
+                "ScalingType": "Logarithmic" if axis.range.log else "Linear",
+            }
+        )
+    return found
+
+
+def point(algorithm: Algorithm, task: Task, hyperparameters: Mapping[str, str]) -> dict[str, Number]:
+    """The parameters among a job's hyperparameters. Raises KeyError, ValueError."""
+    return {
+        name: int(hyperparameters[name])
+        if isinstance(axis.range, IntDistribution)
+        else float(hyperparameters[name])
+        for name, axis in space(algorithm, task).items()
+    }

@@ -1,0 +1,28 @@
+"""Who fits a model: a function or a machine of SageMaker, and what its time comes to in a fact."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Worker:
+    """`log` says where its lines are (`observability.log_of`, for a function); `instance` is the type of a machine
+    of SageMaker, None for a function."""
+
+    memory_mb: int
+    log: Mapping[str, str] | None = None
+    instance: str | None = None
+
+    def spent(self, begun: datetime, ended: datetime) -> dict[str, Any]:
+        """`started_at`, `seconds`, `memory_mb`, `gb_seconds`, and, if known, `log` and `instance`."""
+        seconds = (ended - begun).total_seconds()
+        return {
+            "started_at": begun.isoformat(),
+            "seconds": seconds,
+            "memory_mb": self.memory_mb,
+            "gb_seconds": seconds * self.memory_mb / 1024,
+            **({"log": dict(self.log)} if self.log else {}),
+            **({"instance": self.instance} if self.instance else {}),
+        }
