@@ -5,6 +5,7 @@ peers' environment, in which Tidemill is not installed.
 """
 
 import json
+import os
 import sys
 import warnings
 from typing import Any
@@ -102,6 +103,7 @@ def main() -> None:
             search.tell(message["ticket"], message["values"])
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+    os._exit(0)  # nevergrad leaves a thread that would keep the process
 
 
 if __name__ == "__main__":

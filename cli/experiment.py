@@ -13,12 +13,13 @@ from tidemill.training import cost
 
 Facts = dict[str, Any]
 STATES = ("complete", "pruned", "failed")
+NAMES = {"lambda": "Lambda", "sagemaker": "SageMaker"}
 
 
 def of(index: Index, objects: ObjectStore, project: str, run_id: str) -> Facts:
     """The run's row with `trials_done` and `evaluation`, and: `counts` of the trials by state, `best` (the best
-    trial), `final` (`final.json`), `seconds` from start to end, `cost` and `made_with`. What does not exist yet is
-    None. Raises NotFound."""
+    trial), `final` (`final.json`), `seconds` from start to end, `cost`, `made_with`, and `compute` (where search
+    and fit ran, and why, where that was chosen). What does not exist yet is None. Raises NotFound."""
     facts = reading.run(index, objects, project, run_id)
     folder = names.run(project, run_id)
     plan, best, final = (
@@ -34,6 +35,7 @@ def of(index: Index, objects: ObjectStore, project: str, run_id: str) -> Facts:
         "seconds": _seconds(facts.get("at"), facts.get("ended_at")),
         "cost": _cost(plan, trials, final),
         "made_with": made_with(plan, final) if plan else None,
+        "compute": {step: reading.document(objects, f"{folder}compute/{step}.json") for step in ("search", "fit")},
         "rows": plan["rows"] if plan else None,
         "holdout": plan["sha256"]["holdout"] if plan else None,
     }
@@ -84,7 +86,18 @@ def price(found: Mapping[str, Any] | None) -> str | None:
     """A cost in one line: `$0.0123 (410 GB-seconds, list prices us-east-1, 2026-11)`."""
     if found is None:
         return None
-    return f"${found['dollars']:.4f} ({found['gb_seconds']:,.0f} GB-seconds, list prices {found['prices']})"
+    work = [f"{found['gb_seconds']:,.0f} GB-seconds"]
+    if found["instance_seconds"]:
+        work.append(f"{found['instance_seconds']:,.0f} s on SageMaker")
+    if found["unpriced"]:
+        work.append(f"without {', '.join(found['unpriced'])}, whose price is not known here")
+    return f"${found['dollars']:.4f} ({', '.join(work)}, list prices {found['prices']})"
+
+
+def where(compute: Mapping[str, Mapping[str, Any] | None]) -> str | None:
+    """Where the run computed, and why, in a line for each step; None if nothing was chosen."""
+    lines = [f"{step} on {NAMES[made['kind']]}: {made['why']}" for step, made in compute.items() if made]
+    return "\n".join(lines) or None
 
 
 def short(value: Any) -> Any:

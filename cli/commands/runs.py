@@ -81,6 +81,8 @@ def follow(
 def _run(facts: dict[str, Any]) -> Group:
     evaluation = facts["evaluation"] or {}
     pairs = [(heading, value(facts)) for heading, value in RUNS]
+    if computed := experiment.where(facts["compute"]):
+        pairs.append(("compute", computed))
     pairs += [("duration", experiment.duration(facts["seconds"])), ("cost", experiment.price(facts["cost"]))]
     pairs += [("reason", facts.get("reason")), ("error", facts.get("error")), ("release", facts.get("release_id"))]
     parts: list[Any] = [

@@ -4,6 +4,7 @@ Called by the Map over slots, again and again until there is no more, and with `
 `trials/NNNN.json` of the run, and the rows of its study.
 """
 
+import json
 import os
 from typing import Any
 
@@ -17,10 +18,19 @@ from tidemill.training.worker import Worker
 
 
 class Caught(BaseModel, frozen=True):
-    """What the state machine caught."""
+    """What the state machine caught. The cause of a job of SageMaker is its whole description, as JSON."""
 
     Error: str
     Cause: str = ""
+
+    @property
+    def reason(self) -> str:
+        try:
+            described = json.loads(self.Cause)
+        except ValueError:
+            described = None
+        told = described.get("FailureReason") if isinstance(described, dict) else None
+        return f"{self.Error}: {told or self.Cause}"
 
 
 class Event(BaseModel, frozen=True):
@@ -39,8 +49,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     slot = {"project": request.project, "run_id": request.run_id, "slot": request.slot}
     ports: dict[str, Any] = {"objects": wiring.objects(), "studies": wiring.studies(request.project)}
     if request.error is not None:
-        reason = f"{request.error.Error}: {request.error.Cause}"
-        return record_loss(**slot, loss=request.loss, reason=reason, **ports)
+        return record_loss(**slot, loss=request.loss, reason=request.error.reason, **ports)
     with limited(os.environ):
         worker = Worker(int(context.memory_limit_in_mb), log_of(context))
         return run_trial(**slot, worker=worker, index=wiring.index(), clock=now, **ports)

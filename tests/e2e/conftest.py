@@ -29,12 +29,24 @@ PEBBLES = {
     }
 }
 
+# `flights` whose slots and final fit are spot training jobs, and whose trials are those of tuning jobs.
+FERRIES = {
+    "search": {"sampler": "tpe", "trials": 4, "concurrency": 2},
+    "compute": {"kind": "sagemaker", "instance_count": 2, "spot": True},
+}
+BARGES = {
+    "search": {"sampler": "sagemaker", "trials": 4, "concurrency": 2},
+    "compute": {"kind": "sagemaker", "instance_count": 2},
+}
+MORE = {"pebbles": ("diamonds", PEBBLES), "ferries": ("flights", FERRIES), "barges": ("flights", BARGES)}
 
-def with_pebbles(folder: Path) -> Path:
-    """The project files, and one more."""
+
+def with_more(folder: Path) -> Path:
+    """The project files, and more of them."""
     shutil.copytree(project_files.FOLDER, folder)
-    diamonds = yaml.safe_load((folder / "diamonds.yaml").read_text())
-    (folder / "pebbles.yaml").write_text(yaml.safe_dump({**diamonds, "name": "pebbles", **PEBBLES}))
+    for name, (like, changes) in MORE.items():
+        model = yaml.safe_load((folder / f"{like}.yaml").read_text())
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**model, "name": name, **changes}))
     return folder
 
 
@@ -50,7 +62,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(connection.ENV_STATE, str(tmp_path_factory.mktemp("state")))
         environment.setenv(connection.ENV_PORT, str(free_port()))
-        projects = with_pebbles(tmp_path_factory.mktemp("files") / "projects")
+        projects = with_more(tmp_path_factory.mktemp("files") / "projects")
         environment.setenv(project_files.ENV_FOLDER, str(projects))
         connection._connect_local.cache_clear()
         cloud = connection.local_cloud()

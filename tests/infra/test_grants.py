@@ -36,6 +36,21 @@ STARS = {
         for action in actions
     },
     **{
+        (f"sagemaker:{action}", f"{kind}:tidemill-<stage>-*"): "this stage's jobs are named at run time"
+        for kind, word in {
+            "training-job": "TrainingJob", "hyper-parameter-tuning-job": "HyperParameterTuningJob",
+        }.items()
+        for action in (f"Create{word}", f"Describe{word}", f"Stop{word}", "AddTags")
+    },
+    **{
+        (f"logs:{action}", f"log-group:/aws/sagemaker/TrainingJobs:{streams}"): "streams are named by jobs"
+        for action, streams in {
+            "CreateLogGroup": "*", "DescribeLogStreams": "*",
+            "CreateLogStream": "log-stream:*", "PutLogEvents": "log-stream:*",
+        }.items()
+    },
+    ("cloudwatch:PutMetricData", "*"): "the action knows no resources; held to SageMaker's namespaces",
+    **{
         (f"xray:{action}", "*"): "the action knows no resources"
         for action in (
             "PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets",
@@ -79,6 +94,10 @@ def statements(template, of_kind) -> list[tuple[str, dict]]:
 
 def shortened(arn: str) -> str:
     arn = re.sub(r"<[^<>]*Data666C94C7Arn[^<>]*>/[a-z]+/", "<Data.Arn>/<prefix>/", arn)
+    arn = re.sub(
+        r".*:(training-job|hyper-parameter-tuning-job)/tidemill-(local|dev|prod)-", r"\1:tidemill-<stage>-", arn
+    )
+    arn = re.sub(r".*:log-group:/aws/sagemaker", "log-group:/aws/sagemaker", arn)
     return re.sub(r".*:(layer|function|execution):tidemill-(local|dev|prod)-", r"\1:tidemill-<stage>-", arn)
 
 

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from tidemill import canonical, names, projects
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects
 from tidemill.data.manifests import File, Manifest
+from tidemill.training.choose_compute import choose_compute
 from tidemill.training.close_run import close_run
 from tidemill.training.evaluate_candidate import evaluate_candidate
 from tidemill.training.fit_final import fit_final
@@ -23,6 +24,8 @@ from tidemill.training.plan import Options
 from tidemill.training.plan_trials import plan_trials
 from tidemill.training.prepare_data import prepare_data
 from tidemill.training.run_trial import record_loss, run_trial
+from tidemill.training.run_tuned_trial import run_tuned_trial
+from tidemill.training.sagemaker.requests import Place
 from tidemill.training.select_best import select_best
 from tidemill.training.stop_run import stop_run
 from tidemill.training.studies.storage import StudyStorage
@@ -50,6 +53,15 @@ DOCUMENT: dict[str, Any] = {
     "search": {"trials": 2, "concurrency": 2, "seed": 7, "algorithms": ["linear", "gradient_boosting"]},
     "gates": {"over_baseline": 0.01, "over_champion": 0.0, "parity": 0.0, "holdout_rows": 20},
 }
+
+
+PLACE = Place(
+    stage="local",
+    bucket="tidemill-data",
+    table="tidemill-state",
+    image="123456789012.dkr.ecr.eu-central-1.amazonaws.com/tidemill:1",
+    role="arn:aws:iam::123456789012:role/training-jobs",
+)
 
 
 class Killed(BaseException):
@@ -144,6 +156,12 @@ class Mill:
         if name == "run_trial":
             how: dict[str, Any] = {"worker": Worker(3008), "index": index, "clock": lambda: AT, **request}
             return run_trial(**ids, **how, objects=objects, studies=studies)
+        if name == "choose_compute":
+            asked = {"step": "search", "execution": "e1", "tried": False, "place": PLACE, **request}
+            return choose_compute(**ids, **asked, objects=objects, index=index)
+        if name == "run_tuned_trial":
+            how = {"worker": Worker(16384, instance="ml.m5.xlarge"), "say": lambda line: None, **request}
+            return run_tuned_trial(**ids, **how, objects=objects, studies=studies, index=index, clock=lambda: AT)
         if name == "record_loss":
             return record_loss(**ids, **request, objects=objects, studies=studies)
         if name == "select_best":
@@ -154,7 +172,7 @@ class Mill:
             request.setdefault("error", None)
             return close_run(**ids, **request, objects=objects, index=index, clock=lambda: AT)
         assert name == "fit_final"
-        return fit_final(**ids, worker=Worker(3008), objects=objects, clock=lambda: AT)
+        return fit_final(**ids, **{"worker": Worker(3008), **request}, objects=objects, clock=lambda: AT)
 
     def plan(self, **request: Any) -> dict[str, Any]:
         """The first two states: what the run depends on is pinned, its trials are drawn."""

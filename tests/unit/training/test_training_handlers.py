@@ -140,6 +140,11 @@ def test_a_plan_without_a_source_says_so(cloud: Any) -> None:
 def test_a_lost_slot_is_recorded_by_the_same_function(cloud: Any) -> None:
     call("prepare_data", INPUT)
     call("plan_trials", INPUT)
+    description = json.dumps({"TrainingJobName": "t" * 2000, "FailureReason": "AlgorithmError: no memory"})
+    job = {"error": {"Error": "States.TaskFailed", "Cause": description}, "loss": "execution/job/9/1"}
+    assert call("run_trial", {**RUN, "slot": 9, **job})["why"] == (
+        "a slot was lost: States.TaskFailed: AlgorithmError: no memory"
+    )
     killed = {"error": {"Error": "Runtime.ExitError", "Cause": "killed"}, "loss": "execution/1/1"}
     lost = call("run_trial", {**RUN, "slot": 1, **killed})
     assert (lost["more"], lost["why"]) == (True, "a slot was lost: Runtime.ExitError: killed")

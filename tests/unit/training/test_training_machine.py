@@ -1,116 +1,21 @@
 """statemachines/training.asl.json, run by the embedded cloud's interpreter with the use cases behind its tasks."""
 
 import json
-import uuid
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
-from ministack.services import stepfunctions as interpreter
 
 from infra import definitions
+from tests.unit.training.machine import Machine, OutOfMemory
 from tidemill import names
 from tidemill.errors import ConflictError
 from tidemill.training import plan_trials
 
-FUNCTION = "arn:aws:lambda:eu-central-1:000000000000:function:"
-RELEASE = "arn:aws:states:eu-central-1:000000000000:stateMachine:release"
-STEPS = {
-    "PrepareData": "prepare_data",
-    "PlanTrials": "plan_trials",
-    "RunTrial": "run_trial",
-    "SelectBest": "select_best",
-    "FitFinal": "fit_final",
-    "EvaluateCandidate": "evaluate_candidate",
-    "CloseRun": "close_run",
-}
 # Two trials, and each of the two slots hears once that there is no more.
 WHOLE = [
     "PrepareData", "PlanTrials", *["RunTrial"] * 4, "SelectBest", "FitFinal", "EvaluateCandidate", "CloseRun",
 ]  # fmt: skip
-
-
-class OutOfMemory(Exception):
-    pass
-
-
-class Machine:
-    """Runs executions of the training machine; `broken` makes a task raise for a payload, `kills` has how often a
-    slot's function is killed in the middle of a trial."""
-
-    def __init__(self, mill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.mill = mill
-        self.broken: dict[str, Callable[[dict[str, Any]], Exception | None]] = {}
-        self.kills: dict[int, int] = {}
-        self.called: list[str] = []
-        self.started: dict[str, Any] = {}
-        self.release_fault: tuple[str, str] | None = None
-        monkeypatch.setattr(interpreter, "_invoke_resource", self._invoke)
-        monkeypatch.setattr(interpreter, "_scaled_sleep", lambda seconds: None)
-        definition = definitions.load("training")
-        identities = {name: FUNCTION + name for name in definition.functions}
-        role = "arn:aws:iam::000000000000:role/training"
-        filled = definition.filled({**identities, "ReleaseMachine": RELEASE})
-        request = {"name": f"training-{uuid.uuid4()}", "definition": filled, "roleArn": role}
-        status, _, body = interpreter._create_state_machine(request)
-        assert status == 200, body
-        self._arn = json.loads(body)["stateMachineArn"]
-
-    def run(self, **changes: Any) -> dict[str, Any]:
-        """The description of the ended execution."""
-        asked = {
-            "project": "tides",
-            "dataset_version": 1,
-            "run_id": self.mill.RUN,
-            "reason": "new dataset version",
-            "trigger": "data",
-            "options": {},
-        }
-        self.called.clear()
-        request = {"stateMachineArn": self._arn, "input": json.dumps({**asked, **changes})}
-        _, _, body = interpreter._start_sync_execution(request)
-        return json.loads(body)
-
-    def _invoke(self, resource: str, request: dict[str, Any]) -> dict[str, Any]:
-        if resource == "arn:aws:states:::states:startExecution":
-            return self._start(request)
-        assert resource == "arn:aws:states:::lambda:invoke"
-        state, payload = request["FunctionName"].removeprefix(FUNCTION), json.loads(json.dumps(request["Payload"]))
-        self.called.append(state)
-        try:
-            error = self.broken[state](payload) if state in self.broken else None
-            if error is not None:
-                raise error
-            return {"StatusCode": 200, "Payload": self._answer(state, payload)}
-        except Exception as error:
-            cause = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
-            raise interpreter._ExecutionError(type(error).__name__, cause) from error
-
-    def _answer(self, state: str, payload: dict[str, Any]) -> dict[str, Any]:
-        assert payload.pop("project") == "tides"
-        if state == "RunTrial" and "error" in payload:
-            error, loss = payload.pop("error"), payload.pop("loss")
-            reason = f"{error['Error']}: {error['Cause']}"
-            return self.mill.step("record_loss", **payload, loss=loss, reason=reason)
-        if state == "RunTrial" and self.kills.get(payload["slot"]):
-            self.kills[payload["slot"]] -= 1
-            running = partial(self.mill.has_running, payload["slot"])
-            try:
-                return self.mill.step("run_trial", self.mill.killer(running), **payload)
-            except self.mill.Killed as killed:
-                raise OutOfMemory("the process was killed") from killed
-        return self.mill.step(STEPS[state], **payload)
-
-    def _start(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert request["StateMachineArn"] == RELEASE
-        if self.release_fault:
-            raise interpreter._ExecutionError(*self.release_fault)
-        if request["Name"] in self.started:
-            raise interpreter._ExecutionError("StepFunctions.ExecutionAlreadyExistsException", "exists")
-        self.started[request["Name"]] = request["Input"]
-        return {"ExecutionArn": request["Name"]}
 
 
 @pytest.fixture

@@ -62,9 +62,12 @@ class Cost:
 
     seconds: float
     gb_seconds: float
+    instance_seconds: float
     invocations: int
     transitions: int
     dollars: float
+    unpriced: tuple[str, ...] = ()
+    """Instance types whose price is not listed, and not in `dollars`."""
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "prices": f"{PRICES.region}, {PRICES.at}"}
@@ -102,9 +105,12 @@ def of_run(
     calls = sum("instance" not in each for each in trials)
     seconds = sum(float(each.get("seconds", 0.0)) for each in spent)
     gb_seconds = sum(float(each.get("gb_seconds", 0.0)) for each in on_lambda)
+    instance_seconds = sum(float(each["seconds"]) for each in spent if "instance" in each)
+    instances = {str(each["instance"]) for each in spent if "instance" in each}
     invocations = FUNCTIONS + slots + calls
     transitions = STEPS + slots * STEPS_OF_A_SLOT + calls * STEPS_OF_A_TRIAL
     processor = str(final.get("machine", {}).get("processor", "x86_64"))
     work = sum(of_work(each, processor, prices) for each in spent)
     dollars = work + invocations * prices.invocation + transitions * prices.transition
-    return Cost(seconds, gb_seconds, invocations, transitions, dollars)
+    unpriced = tuple(sorted(instances - prices.instance_hour.keys()))
+    return Cost(seconds, gb_seconds, instance_seconds, invocations, transitions, dollars, unpriced)
