@@ -30,7 +30,8 @@ class Peer:
 PEERS = {
     "*Optuna*: Gaussian process (PyTorch)": Peer("optuna_gp", several=False),
     "*scikit-optimize*: Gaussian process": Peer("skopt", several=False),
-    "*nevergrad*: NGOpt": Peer("nevergrad", several=True),
+    "*nevergrad*: CMA": Peer("CMA", several=False),
+    "*nevergrad*: TwoPointsDE": Peer("TwoPointsDE", several=True),
 }
 
 

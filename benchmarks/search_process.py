@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import warnings
+from functools import partial
 from typing import Any
 
 from benchmarks.search_peers import Task
@@ -43,14 +44,17 @@ class Skopt:
 
 
 class Nevergrad:
-    """nevergrad's `NGOpt`, which chooses among its algorithms by dimensions, budget and workers."""
+    """Two algorithms of nevergrad. Its `NGOpt`, which chooses one, is left out: for one worker it takes COBYLA, in
+    a thread that stops for ever on a busy machine."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, name: str) -> None:
         import nevergrad
 
         parameters = nevergrad.p.Array(shape=(task.dimensions,)).set_bounds(0.0, 1.0)
         parameters.random_state.seed(task.seed)
-        self._optimizer = nevergrad.optimizers.NGOpt(parameters, budget=task.budget, num_workers=task.workers)
+        self._optimizer = nevergrad.optimizers.registry[name](
+            parameters, budget=task.budget, num_workers=task.workers
+        )
         self._candidates: dict[int, Any] = {}
         self._count = 0
 
@@ -87,7 +91,11 @@ class OptunaGp:
         self._study.tell(self._trials.pop(ticket), values)
 
 
-SEARCHES: dict[str, Any] = {"skopt": Skopt, "nevergrad": Nevergrad, "optuna_gp": OptunaGp}
+SEARCHES: dict[str, Any] = {
+    "skopt": Skopt,
+    "optuna_gp": OptunaGp,
+    **{name: partial(Nevergrad, name=name) for name in ("CMA", "TwoPointsDE")},
+}
 
 
 def main() -> None:
