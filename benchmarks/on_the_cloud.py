@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="cloud-", dir=above) as folder:
         work = Path(folder)
         say("\n".join(f"- {fact}" for fact in [f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", *measure.machine(work)]))
-        cloud = deployed(work)
+        cloud = deployed(work, {name: project(name) for name in PROJECTS.values()})
         try:
             for which in [options.only] if options.only else PROJECTS:
                 here = work / which
@@ -63,8 +64,8 @@ def make(work: Path, which: str, *, small: bool) -> Input:
     return inputs.one_file(work, size=20_000_000 if small else 1_000_000_000)
 
 
-def deployed(work: Path) -> Cloud:
-    """An embedded cloud with a project for each input."""
+def deployed(work: Path, projects: Mapping[str, dict[str, Any]]) -> Cloud:
+    """An embedded cloud with these projects."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         os.environ |= {
@@ -74,8 +75,8 @@ def deployed(work: Path) -> Cloud:
             "XDG_CACHE_HOME": str(work / "cache"),
         }
     (work / "projects").mkdir()
-    for name in PROJECTS.values():
-        (work / "projects" / f"{name}.yaml").write_text(yaml.safe_dump(project(name)))
+    for name, content in projects.items():
+        (work / "projects" / f"{name}.yaml").write_text(yaml.safe_dump(content))
     cloud = connection.local_cloud()
     cloud.start()
     deploy(cloud, work / "assembly", context={"stage": connection.LOCAL})

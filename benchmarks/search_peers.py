@@ -34,6 +34,9 @@ PEERS = {
     "*nevergrad*: TwoPointsDE": Peer("TwoPointsDE", several=True),
 }
 
+ALONE = ("*scikit-optimize*: Gaussian process",)
+"""Those that know nothing of points that are being tried."""
+
 
 def install() -> dict[str, str]:
     """The version of each package; installs them first, if they are not there."""

@@ -19,9 +19,7 @@ Point = list[float]
 
 
 class Skopt:
-    """scikit-optimize's `Optimizer`, expected improvement. It knows nothing of points that are being
-    tried; a copy is told that they have the least value so far, as its own `ask(n_points, strategy="cl_min")`
-    does."""
+    """scikit-optimize's `Optimizer`, expected improvement."""
 
     def __init__(self, task: Task) -> None:
         import skopt
@@ -31,12 +29,8 @@ class Skopt:
         self._count = 0
 
     def ask(self) -> tuple[int, Point]:
-        optimizer = self._optimizer
-        if self._points and optimizer.yi:
-            optimizer = optimizer.copy(random_state=self._count)
-            optimizer.tell(list(self._points.values()), [min(optimizer.yi)] * len(self._points))
         self._count += 1
-        self._points[self._count] = optimizer.ask()
+        self._points[self._count] = self._optimizer.ask()
         return self._count, self._points[self._count]
 
     def tell(self, ticket: int, values: list[float]) -> None:

@@ -4,6 +4,7 @@ Each searches one trial at a time, and with ten workers that take turns: whoever
 for the next point, while nine others run.
 """
 
+import re
 import statistics
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import optuna
 from optuna._hypervolume import compute_hypervolume
 
 from benchmarks.objectives import OBJECTIVES, SEVERAL, Objective, Several
-from benchmarks.search_peers import Task
+from benchmarks.search_peers import ALONE, Task
 from benchmarks.searchers import Searcher, Values, roster
 
 WORKERS = 10
@@ -31,8 +32,8 @@ class Searched:
 
 @dataclass(frozen=True)
 class Row:
-    """One searcher's medians over seeds: alone, and with ten workers; and how many seeds found the same as each of
-    the rows before (a sampler on another storage must)."""
+    """One searcher's medians over seeds: alone, and with ten workers (empty for one that cannot), the seconds of
+    asking and telling per trial, and the figures of each search."""
 
     name: str
     alone: list[float]
@@ -41,24 +42,26 @@ class Row:
     runs: tuple[tuple[float, ...], ...]
 
 
-def rows(objective: Objective | Several, seeds: int, processes: int) -> Iterator[Row]:
-    """Each searcher's, as it is done."""
+def rows(objective: Objective | Several, seeds: int, processes: int, wanted: str = "") -> Iterator[Row]:
+    """Each searcher's whose name matches the regular expression `wanted`, as it is done."""
     values = len(objective.reference) if isinstance(objective, Several) else 1
     everyone = OBJECTIVES + SEVERAL
     with ProcessPoolExecutor(processes) as pool:
         asked = {
             name: [
                 [pool.submit(searched, everyone.index(objective), name, seed, workers) for seed in range(seeds)]
-                for workers in (1, WORKERS)
+                for workers in ((1,) if name in ALONE else (1, WORKERS))
             ]
             for name in roster(values=values)
+            if re.search(wanted, name)
         }
         for name, futures in asked.items():
-            alone, together = ([future.result() for future in group] for group in futures)
+            alone, *rest = ([future.result() for future in group] for group in futures)
+            together = rest[0] if rest else []
             yield Row(
                 name,
                 [statistics.median(run.figures[n] for run in alone) for n in objective.checkpoints],
-                [statistics.median(run.figures[n] for run in together) for n in objective.checkpoints],
+                [statistics.median(run.figures[n] for run in together) for n in objective.checkpoints if together],
                 statistics.median(run.seconds for run in [*alone, *together]),
                 tuple(tuple(run.figures.values()) for run in [*alone, *together]),
             )

@@ -80,7 +80,7 @@ def test_the_model_is_released_and_answers(deployment: Deployment, rows: dict[st
     early = february[february["departure_delay"] < 0].head(1)
     instance = early.drop(columns=["late", "departed"]).to_dict("records")[0]
     answer = deployment.api.predict(project, [instance])
-    assert 0 < answer["predictions"][0]["prediction"] < 0.5
+    assert 0 < answer["predictions"][0]["probability"] < 0.5
 
 
 def test_people_are_told_where_a_run_computed_and_why(rows: dict[str, Any]) -> None:
