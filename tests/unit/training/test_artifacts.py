@@ -25,6 +25,8 @@ POINTS = {
     "linear": {},
     "gradient_boosting": {"max_iter": 5},
     "random_forest": {"max_leaf_nodes": 16},
+    "elastic_net": {"l1_ratio": 0.5},
+    "extra_trees": {"max_leaf_nodes": 16},
 }
 
 

@@ -19,6 +19,8 @@ ALGORITHMS = {
     "linear": {},
     "gradient_boosting": {"max_iter": 30, "min_samples_leaf": 5},
     "random_forest": {"max_leaf_nodes": 64},
+    "elastic_net": {"l1_ratio": 0.5},
+    "extra_trees": {"max_leaf_nodes": 64},
 }
 TASKS = ("classification", "regression")
 each = pytest.mark.parametrize("algorithm", ALGORITHMS)

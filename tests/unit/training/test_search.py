@@ -14,7 +14,7 @@ from tidemill.training.search import draw
 from tidemill.training.spaces import space
 
 ROOT = Path(__file__).resolve().parents[3]
-ALGORITHMS = ("linear", "gradient_boosting", "random_forest")
+ALGORITHMS = ("linear", "elastic_net", "gradient_boosting", "random_forest", "extra_trees")
 
 
 @given(

@@ -57,7 +57,12 @@ class Quality(Strict):
 
 
 class Split(Strict):
-    """Shares of the rows, the latest last: [train | validation | holdout], ordered by the time column."""
+    """Shares of the rows: [train | validation | holdout]. By time the latest are held out; by entity all rows of
+    an entity are in one part, so that a model is judged on those it has never seen; by content equal rows are."""
+
+    by: Literal["time", "entity", "content"] | None = Field(
+        None, description="default: time, if the project has a time column, else content"
+    )
 
     validation: float = Field(0.2, gt=0, lt=0.5)
     holdout: float = Field(0.2, gt=0, lt=0.5)

@@ -9,6 +9,7 @@ from tidemill.projects.compute import Compute
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
 from tidemill.projects.gates import Gates, Slices
 from tidemill.projects.monitoring import Drift, Retraining
+from tidemill.projects.recipe import Costs, Recipe
 from tidemill.projects.release import Rollout
 from tidemill.projects.search import Search
 from tidemill.projects.strict import Strict
@@ -34,6 +35,7 @@ class Project(Strict):
     batch: Batch = Batch()
     quality: Quality = Quality()
     split: Split = Split()
+    recipe: Recipe = Recipe()
     search: Search = Search()
     slices: Slices = Slices()
     compute: Compute = Compute()
@@ -65,6 +67,16 @@ class Project(Strict):
         return self
 
     @model_validator(mode="after")
+    def _recipe_and_split_fit_the_task(self) -> "Project":
+        if self.task == "regression" and (self.recipe.costs != Costs() or self.recipe.class_weight != "none"):
+            raise ValueError("recipe: costs and class_weight are of classification; leave them out for regression")
+        if self.split.by == "entity" and not self.entity:
+            raise ValueError("split.by: entity needs `entity`, the column that names whom a row is about")
+        if self.split.by == "time" and not self.time:
+            raise ValueError("split.by: time needs `time`, the column that says when a row was")
+        return self
+
+    @model_validator(mode="after")
     def _search_and_compute_agree(self) -> "Project":
         if self.search.sampler == "sagemaker" and self.compute.kind != "sagemaker":
             raise ValueError(
@@ -76,6 +88,11 @@ class Project(Strict):
     def metric(self) -> str:
         """The metric that the search minimises and the gates compare."""
         return "log_loss" if self.task == "classification" else "rmse"
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability from which a row counts as 1; None for regression."""
+        return self.recipe.costs.threshold if self.task == "classification" else None
 
     def feature_columns(self) -> dict[str, Column]:
         """The rules of the features, in the order of `features`."""

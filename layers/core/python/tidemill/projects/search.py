@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tidemill.projects.strict import Strict
 
 Sampler = Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga2", "nsga3", "reinforce", "sagemaker"]
+Algorithm = Literal["linear", "elastic_net", "gradient_boosting", "random_forest", "extra_trees"]
 Measure = Literal["metric", "latency_ms", "size_bytes"]
 DRAWN = ("random", "qmc", "grid")
 """Samplers that need no results: their points are drawn before the first one is tried."""
@@ -38,10 +39,7 @@ class Search(Strict):
         4, ge=1, le=1000, description="slots; each asks for its next trial as soon as it is free"
     )
     seed: int = 0
-    algorithms: tuple[Literal["linear", "gradient_boosting", "random_forest"], ...] = (
-        "linear",
-        "gradient_boosting",
-    )
+    algorithms: tuple[Algorithm, ...] = ("linear", "gradient_boosting")
     objectives: tuple[Measure, ...] = Field(
         ("metric",), min_length=1, description="what is minimised together; the model is chosen by the first one"
     )

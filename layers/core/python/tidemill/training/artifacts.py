@@ -40,6 +40,8 @@ ALLOWED = frozenset(
         "sklearn._loss.loss.HalfBinomialLoss",
         "sklearn._loss.loss.HalfSquaredError",
         "sklearn.compose._column_transformer.ColumnTransformer",
+        "sklearn.ensemble._forest.ExtraTreesClassifier",
+        "sklearn.ensemble._forest.ExtraTreesRegressor",
         "sklearn.ensemble._forest.RandomForestClassifier",
         "sklearn.ensemble._forest.RandomForestRegressor",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
@@ -47,6 +49,7 @@ ALLOWED = frozenset(
         "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.impute._base.SimpleImputer",
+        "sklearn.linear_model._coordinate_descent.ElasticNet",
         "sklearn.linear_model._logistic.LogisticRegression",
         "sklearn.linear_model._ridge.Ridge",
         "sklearn.pipeline.Pipeline",
@@ -57,6 +60,8 @@ ALLOWED = frozenset(
         "sklearn.preprocessing._label.LabelEncoder",
         "sklearn.tree._classes.DecisionTreeClassifier",
         "sklearn.tree._classes.DecisionTreeRegressor",
+        "sklearn.tree._classes.ExtraTreeClassifier",
+        "sklearn.tree._classes.ExtraTreeRegressor",
         "sklearn.tree._tree.Tree",
     )
 )

@@ -13,18 +13,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from tidemill.projects import Project
-from tidemill.training.plan import Algorithm
+from tidemill.projects.recipe import Recipe
+from tidemill.projects.search import Algorithm
 from tidemill.training.prepare import Arrays
 
 COLUMNS = "columns"
@@ -33,7 +36,12 @@ STEPS = 10
 """In how many parts trees grow if somebody watches."""
 OnStep = Callable[[int, int, Pipeline], None]
 _FOREST_SIZE = 100
-_GROWS = {"gradient_boosting": "max_iter", "random_forest": "n_estimators"}
+_GROWS = {"gradient_boosting": "max_iter", "random_forest": "n_estimators", "extra_trees": "n_estimators"}
+_LINEAR = ("linear", "elastic_net")
+_FORESTS = {
+    "random_forest": (RandomForestClassifier, RandomForestRegressor),
+    "extra_trees": (ExtraTreesClassifier, ExtraTreesRegressor),
+}
 
 
 def fit(
@@ -57,8 +65,8 @@ def fit(
     categories = [name for name in project.features if name not in numbers]
     pipeline = Pipeline(
         [
-            (COLUMNS, _columns(algorithm, numbers, categories, frame)),
-            (ESTIMATOR, _estimator(algorithm, project.task, parameters, seed)),
+            (COLUMNS, _columns(algorithm, project.recipe, numbers, categories, frame)),
+            (ESTIMATOR, _estimator(algorithm, project, parameters, seed)),
         ]
     )
     known = target.astype(np.int64) if project.task == "classification" else target
@@ -111,32 +119,56 @@ def to_frame(arrays: Arrays, features: Sequence[str]) -> pd.DataFrame:
 
 
 def _columns(
-    algorithm: Algorithm, numbers: list[str], categories: list[str], frame: pd.DataFrame
+    algorithm: Algorithm, recipe: Recipe, numbers: list[str], categories: list[str], frame: pd.DataFrame
 ) -> ColumnTransformer:
-    median = SimpleImputer(strategy="median", keep_empty_features=True)
-    if algorithm == "linear":
-        scaled = Pipeline([("impute", median), ("scale", StandardScaler())])
-        steps = [("number", scaled, numbers)]
-        encoder: Any = OneHotEncoder(handle_unknown="ignore", dtype=np.float32)
+    filled = SimpleImputer(strategy=recipe.impute, keep_empty_features=True)
+    if algorithm in _LINEAR:
+        steps = [("number", Pipeline([("impute", filled), ("scale", StandardScaler())]), numbers)]
     else:
-        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float32)
         # Boosted trees learn where a missing value goes; but a column with no value at all, they refuse.
         kept = [name for name in numbers if algorithm == "gradient_boosting" and frame[name].notna().any()]
-        filled = [name for name in numbers if name not in kept]
-        steps = [("number", "passthrough", kept), ("filled", median, filled)]
-    steps.append(("category", encoder, categories))
+        steps = [
+            ("number", "passthrough", kept),
+            ("filled", filled, [name for name in numbers if name not in kept]),
+        ]
+    steps.append(("category", _encoder(algorithm, recipe, frame[categories]), categories))
     return ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)
 
 
-def _estimator(algorithm: Algorithm, task: str, parameters: Mapping[str, int | float], seed: int) -> Any:
-    classifies = task == "classification"
+def _encoder(algorithm: Algorithm, recipe: Recipe, frame: pd.DataFrame) -> Any:
+    """Known categories as columns of 0 and 1, or as numbers in the order of their names. What is unknown, or rare,
+    has 0 in all columns, or is -1."""
+    known: Any = [_frequent(frame[name], recipe.rare) for name in frame] if recipe.rare else "auto"
+    if recipe.encode == "one_hot" or (recipe.encode == "auto" and algorithm in _LINEAR):
+        dense = algorithm == "gradient_boosting"  # which takes no sparse columns
+        return OneHotEncoder(categories=known, handle_unknown="ignore", dtype=np.float32, sparse_output=not dense)
+    return OrdinalEncoder(categories=known, handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float32)
+
+
+def _frequent(column: "pd.Series[Any]", share: float) -> NDArray[Any]:
+    """The categories of a column that have at least that share of its rows, by name; the most frequent one if none
+    has."""
+    counts = column.value_counts().sort_index()
+    frequent = counts[counts >= share * len(column)]
+    names: NDArray[Any] = (frequent if len(frequent) else counts.nlargest(1)).index.to_numpy(dtype=np.str_)
+    return names
+
+
+def _estimator(algorithm: Algorithm, project: Project, parameters: Mapping[str, int | float], seed: int) -> Any:
+    classifies = project.task == "classification"
+    weight: dict[str, Any] = {"class_weight": "balanced"} if project.recipe.class_weight == "balanced" else {}
     if algorithm == "gradient_boosting":
         boosting = HistGradientBoostingClassifier if classifies else HistGradientBoostingRegressor
-        return boosting(**parameters, early_stopping=False, random_state=seed)
-    if algorithm == "random_forest":
-        forest = RandomForestClassifier if classifies else RandomForestRegressor
-        return forest(**parameters, n_estimators=_FOREST_SIZE, random_state=seed)
-    return LogisticRegression(**parameters, max_iter=1000) if classifies else Ridge(**parameters)
+        return boosting(**parameters, **weight, early_stopping=False, random_state=seed)
+    if algorithm in _FORESTS:
+        classifier, regressor = _FORESTS[algorithm]
+        forest = classifier if classifies else regressor
+        return forest(**parameters, **weight, n_estimators=_FOREST_SIZE, random_state=seed)
+    if algorithm == "elastic_net":
+        if not classifies:
+            return ElasticNet(**parameters, max_iter=5000)
+        return LogisticRegression(**parameters, **weight, solver="saga", max_iter=2000, random_state=seed)
+    return LogisticRegression(**parameters, **weight, max_iter=1000) if classifies else Ridge(**parameters)
 
 
 def _round_thresholds(pipeline: Pipeline) -> None:

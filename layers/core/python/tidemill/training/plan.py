@@ -5,15 +5,14 @@ run is under way changes nothing in that run.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidemill.ports import ObjectStore
 from tidemill.projects import Column, Project
+from tidemill.projects.search import Algorithm
 from tidemill.training import facts
-
-Algorithm = Literal["linear", "gradient_boosting", "random_forest"]
 
 
 class Options(BaseModel):

@@ -16,7 +16,6 @@ from tidemill.training.run_study import RunStudy
 from tidemill.training.studies.storage import StudyStorage
 from tidemill.training.warm_start import best_points
 
-THRESHOLD = 0.5
 PREPARED = ("dataset_version", "identity", "rows", "dropped", "cuts", "sha256")
 INLINE = 40
 """The most slots that the state machine itself holds; more of them are executions of their own."""
@@ -67,7 +66,7 @@ def _decide(
         run_id=run_id,
         seed=seed,
         metric=project.metric,
-        threshold=THRESHOLD if project.task == "classification" else None,
+        threshold=project.threshold,
         concurrency=project.search.concurrency,
         options=options,
         trials=drawn,

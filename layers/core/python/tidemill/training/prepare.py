@@ -27,7 +27,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class Prepared:
     """The parts: each feature and the target under its name, rows in the order of time; the holdout also has the
     columns that it is sliced by, which no model is fitted on. `dropped` counts rows by cause, `cuts` has the first
-    time of validation and holdout (empty without a time column)."""
+    time of validation and holdout (empty if the rows are split by something else)."""
 
     parts: Mapping[str, Arrays]
     dropped: Mapping[str, int]
@@ -52,19 +52,26 @@ def prepare(frame: pd.DataFrame, project: Project) -> Prepared:
     parts["holdout"] |= {name: array[places["holdout"]] for name, array in judged.items()}
     _check_target(parts, project)
     cuts = {}
-    if project.time:
+    if split_by(project) == "time":
         times = timed[project.time]
         cuts = {part: str(times.iloc[rows[0]]) for part, rows in places.items() if part != "train"}
     return Prepared(parts, dropped, cuts)
 
 
 def _keys(frame: pd.DataFrame, project: Project) -> NDArray[Any]:
-    if project.time:
+    by = split_by(project)
+    if by == "time":
         times: NDArray[Any] = frame[project.time].to_numpy()
         return times
     # The project's seed, not the run's: all runs of a project shall hold out the same rows.
-    hashes = pd.util.hash_pandas_object(frame[sorted(project.columns)], index=False).to_numpy()
+    columns = [project.entity] if by == "entity" else sorted(project.columns)
+    hashes = pd.util.hash_pandas_object(frame[columns], index=False).to_numpy()
     return mixed(hashes, project.search.seed)
+
+
+def split_by(project: Project) -> str:
+    """By what the rows of a project are split: `time`, `entity` or `content`."""
+    return project.split.by or ("time" if project.time else "content")
 
 
 def to_arrays(frame: pd.DataFrame, project: Project) -> Arrays:

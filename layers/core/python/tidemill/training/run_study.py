@@ -16,7 +16,8 @@ from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tidemill.training.plan import Algorithm, Plan, Trial
+from tidemill.projects.search import Algorithm
+from tidemill.training.plan import Plan, Trial
 from tidemill.training.samplers import choice
 from tidemill.training.spaces import space
 from tidemill.training.studies.branches import BRANCH, BranchStorage

@@ -10,8 +10,9 @@ from typing import Any
 
 from tidemill.errors import RunFailed
 from tidemill.ports import Clock, Index, ObjectStore
+from tidemill.projects.search import Algorithm
 from tidemill.training import facts
-from tidemill.training.plan import Algorithm, read_plan
+from tidemill.training.plan import read_plan
 from tidemill.training.run_study import RunStudy, begun_by
 from tidemill.training.run_trial import stopped_by, tried
 from tidemill.training.sagemaker.ranges import point

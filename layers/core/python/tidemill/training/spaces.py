@@ -6,7 +6,7 @@ from typing import Literal
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from tidemill.training.plan import Algorithm
+from tidemill.projects.search import Algorithm
 
 Task = Literal["classification", "regression"]
 Number = int | float
@@ -37,6 +37,9 @@ _FOREST = {
 }
 # Below 0.1 the normal equations of one-hot columns are singular in single precision.
 _RIDGE = {"alpha": Axis(FloatDistribution(0.1, 1e3, log=True), 1.0, (0.1, 1.0, 10.0, 100.0, 1000.0))}
+# Half and half to begin with; at 1 the penalty is the lasso's, which drops columns.
+_MIX = {"l1_ratio": Axis(FloatDistribution(0.0, 1.0), 0.5, (0.1, 0.5, 0.9))}
+_ELASTIC = {"alpha": Axis(FloatDistribution(1e-4, 1e2, log=True), 0.01, (1e-4, 0.01, 1.0)), **_MIX}
 _LOGISTIC = {"C": Axis(FloatDistribution(1e-3, 1e2, log=True), 1.0, (0.001, 0.01, 0.1, 1.0, 10.0, 100.0))}
 
 
@@ -44,6 +47,8 @@ def space(algorithm: Algorithm, task: Task) -> Mapping[str, Axis]:
     """What is varied of an algorithm, by scikit-learn's parameter name."""
     if algorithm == "gradient_boosting":
         return _BOOSTING
-    if algorithm == "random_forest":
+    if algorithm in ("random_forest", "extra_trees"):
         return _FOREST
+    if algorithm == "elastic_net":
+        return {**_LOGISTIC, **_MIX} if task == "classification" else _ELASTIC
     return _LOGISTIC if task == "classification" else _RIDGE

@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.distributions import IntDistribution
 
-from tidemill.training.plan import Algorithm
+from tidemill.projects.search import Algorithm
 from tidemill.training.spaces import Number, Task, space
 
 

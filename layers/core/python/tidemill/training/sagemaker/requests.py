@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict
 
 from tidemill import canonical, names
 from tidemill.ports import ObjectStore
+from tidemill.projects.search import Algorithm
 from tidemill.training import facts
 from tidemill.training.pipeline import STEPS
-from tidemill.training.plan import Algorithm, Plan
+from tidemill.training.plan import Plan
 from tidemill.training.sagemaker.ranges import ranges
 
 METRIC = "objective"
