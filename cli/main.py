@@ -22,6 +22,7 @@ from cli.commands import (
     serving,
     subjects,
     sweep,
+    train,
 )
 from cli.errors import CliError
 from cli.remedies import EXPECTED, remedy
@@ -61,6 +62,7 @@ serving.register(app)
 doctor.register(app)
 rebuild.register(app)
 reproduce.register(app)
+train.register(app)
 data_diff.register(data.app)
 lineage.register(data.app, models.app)
 subjects.register(data.app)

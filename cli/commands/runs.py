@@ -59,7 +59,7 @@ def show_run(project: ProjectName, run: RunId = None, stage: Stage = STAGE, as_j
     facts = experiment.of(
         deployment.index, deployment.objects, project, run or steer_run.latest(deployment, project)
     )
-    show.emit(facts, as_json=as_json, people=_run)
+    show.emit(facts, as_json=as_json, people=as_tables)
 
 
 @app.command(epilog="Example:  tidemill runs follow flights")
@@ -78,7 +78,8 @@ def follow(
     raise typer.Exit(0 if view.row and view.row["state"] == "passed" else 1)
 
 
-def _run(facts: dict[str, Any]) -> Group:
+def as_tables(facts: dict[str, Any]) -> Group:
+    """A run for people: its facts, trials, gates, and what it was made with."""
     evaluation = facts["evaluation"] or {}
     pairs = [(heading, value(facts)) for heading, value in RUNS]
     if computed := experiment.where(facts["compute"]):

@@ -1,0 +1,106 @@
+"""`tidemill train`: a training run on this machine, with the project's recipe, in the form of any other run."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from cli import connection, experiment, show
+from cli.commands import runs
+from cli.errors import Usage
+from cli.options import Json, ProjectName
+from cli.project_file import read_project
+from infra.source import source
+from tidemill.adapters.directory import DirectoryObjects
+from tidemill.adapters.sqlite_index import SqliteIndex
+from tidemill.data import local_store
+from tidemill.data.local_store import Store
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `tidemill`."""
+    app.command(
+        epilog="Examples:  tidemill train flights --local data/flights   ·   "
+        "tidemill data pull flights@3 -o flights && tidemill train flights --local flights"
+    )(train)
+
+
+def train(
+    project: ProjectName,
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--local", metavar="FOLDER", exists=True, file_okay=False, help="The files of a dataset version."
+        ),
+    ],
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Go on with this run; default: a new one.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the project's.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Other trials than the project's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where runs are kept; default: .tidemill/train.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train on this machine, without a deployment: the same recipe, search, evaluation and gates, one trial after
+    the other. The run's files have the form of any run: plan, trials, study, evaluation, model.
+
+    FOLDER holds the files of one dataset version, as `tidemill data pull` writes them. Stopped at any point, it
+    goes on with --run. Nothing is released; champion and release belong to a stage.
+    """
+    # Not at the top: scikit-learn takes a second to import, which every other command would wait for.
+    from tidemill.training.plan import Options
+    from tidemill.training.run_here import run_here
+
+    wanted = read_project(project)
+    if trials is not None:
+        wanted = wanted.model_copy(update={"search": wanted.search.model_copy(update={"trials": trials})})
+    folder = out or connection.state_directory() / "train"
+    objects, index = DirectoryObjects(folder), SqliteIndex(folder / "index.sqlite")
+    say = show.note()
+    with say.status("the files become a version"):
+        store = Store(project, objects, index, folder / "cache")
+        version, _ = local_store.commit(data, store, clock=_now)
+    run_id = run or f"{project}-v{version:05d}-local-{_now():%Y%m%d%H%M%S}"
+    if not run_id.startswith(f"{project}-v{version:05d}"):
+        raise Usage(f"run {run_id!r} is not of these files, which are version {version}; leave out --run")
+    with say.status("the rows are prepared") as status:
+        run_here(
+            project=wanted,
+            dataset_version=version,
+            run_id=run_id,
+            options=Options() if seed is None else Options(seed=seed),
+            objects=objects,
+            index=index,
+            clock=_now,
+            source=source(),
+            watch=lambda state, answer: _tell(say, status, wanted.search.trials, state, answer),
+        )
+    facts = experiment.of(index, objects, project, run_id)
+    facts["cost"] = None  # nobody is billed for this machine
+    facts["folder"] = str(folder / "runs" / project / run_id)
+    show.emit(facts, as_json=as_json, people=runs.as_tables)
+    say.print(f"its files: {escape(facts['folder'])}", soft_wrap=True)
+    raise typer.Exit(0 if facts["state"] == "passed" else 1)
+
+
+def _tell(say: Any, status: Any, trials: int, state: str, answer: dict[str, Any]) -> None:
+    if state == "RunTrial":
+        value = "" if answer["value"] is None else f"  {answer['value']:.5g}"
+        say.print(f"trial {answer['trial']}  {answer['state']}{value}")
+    after = {
+        "PlanTrials": f"trial 0 of {trials}",
+        "SelectBest": "the best point is fitted on all rows but the holdout",
+        "FitFinal": "the model is judged on the holdout",
+    }
+    if state == "RunTrial":
+        status.update(f"trial {answer['trial'] + 1} of {trials}")
+    elif state in after:
+        status.update(after[state])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
