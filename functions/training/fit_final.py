@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tidemill.adapters import wiring
-from tidemill.observability import log_of, logger, now
+from tidemill.observability import left_of, log_of, logger, now
 from tidemill.training.fit_final import fit_final
 from tidemill.training.threads import limited
 from tidemill.training.worker import Worker
@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return fit_final(
             project=request.project,
             run_id=request.run_id,
-            worker=Worker(int(context.memory_limit_in_mb), log_of(context)),
+            worker=Worker(int(context.memory_limit_in_mb), log_of(context), left=left_of(context)),
             objects=wiring.objects(),
             clock=now,
         )

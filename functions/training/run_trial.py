@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tidemill.adapters import wiring
-from tidemill.observability import log_of, logger, now
+from tidemill.observability import left_of, log_of, logger, now
 from tidemill.training.run_trial import record_loss, run_trial
 from tidemill.training.threads import limited
 from tidemill.training.worker import Worker
@@ -51,5 +51,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if request.error is not None:
         return record_loss(**slot, loss=request.loss, reason=request.error.reason, **ports)
     with limited(os.environ):
-        worker = Worker(int(context.memory_limit_in_mb), log_of(context))
+        worker = Worker(int(context.memory_limit_in_mb), log_of(context), left=left_of(context))
         return run_trial(**slot, worker=worker, index=wiring.index(), clock=now, **ports)

@@ -51,6 +51,16 @@ def test_a_model_comes_back_as_it_was(new_mill: Any, algorithm: str, task: str) 
     np.testing.assert_array_equal(pipeline.predict(again, arrays, mill.project.features), expected)
 
 
+def test_memory_that_nobody_wrote_is_not_in_the_file(mill: Any) -> None:
+    model = pipeline.fit("random_forest", {"max_leaf_nodes": 8}, train(mill), project=mill.project, seed=1)
+    before = artifacts.save(model)
+    state = model["estimator"].estimators_[0].tree_.__getstate__()
+    nodes = state["nodes"].copy()
+    nodes.view(np.uint8).reshape(len(nodes), -1)[:, 57:] = 170  # behind the last field, which is one byte
+    model["estimator"].estimators_[0].tree_.__setstate__({**state, "nodes": nodes})
+    assert artifacts.save(model) == before
+
+
 def test_a_changed_file_is_refused_before_it_is_read(mill: Any) -> None:
     body = artifacts.save(pipeline.fit("linear", {}, train(mill), project=mill.project, seed=1))
     tampered = body[:-1] + bytes([body[-1] ^ 1])

@@ -27,8 +27,8 @@ def test_a_run_is_its_trials_and_its_final_fit() -> None:
     final = {"seconds": 5.0, "gb_seconds": 20.0, "machine": {"processor": "aarch64"}}
     found = cost.of_run(trials, final, slots=2)
     assert (found.seconds, found.gb_seconds, found.invocations) == (45.0, 100.0, 6 + 2 + 3)
-    assert found.transitions == 14 + 2 * 3 + 3 * 2
-    expected = 100 * 0.0000133334 + 11 * 0.0000002 + 26 * 0.000025
+    assert found.transitions == 15 + 2 * 3 + 3 * 2
+    expected = 100 * 0.0000133334 + 11 * 0.0000002 + 27 * 0.000025
     assert found.dollars == pytest.approx(expected)
     assert found.as_json()["prices"] == "us-east-1, 2026-11"
     assert cost.of_run([], None, slots=1).gb_seconds == 0

@@ -1,7 +1,7 @@
 """Logs and metrics, the same way in every function. Payloads are never logged outside capture."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -31,6 +31,11 @@ def log_of(context: Any) -> dict[str, str]:
         "stream": context.log_stream_name,
         "request_id": context.aws_request_id,
     }
+
+
+def left_of(context: Any) -> Callable[[], timedelta]:
+    """Gives the time that an invocation has left, by its Lambda context."""
+    return lambda: timedelta(milliseconds=context.get_remaining_time_in_millis())
 
 
 def now() -> datetime:

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import skops.io
 from sklearn.pipeline import Pipeline
 
@@ -127,7 +128,7 @@ def _named(node: Any) -> Iterator[str]:
 def _canonical(body: bytes) -> bytes:
     """The same file without memory addresses and times. skops identifies nodes, and names their arrays' files,
     by the address of the object, and zip stamps the time; addresses become numbers in the order in which they
-    appear."""
+    appear. Between the fields of a tree's nodes there is memory that nobody has written, which becomes 0."""
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         schema = json.loads(archive.read(_SCHEMA))
         numbers: dict[str, int] = {}
@@ -138,7 +139,20 @@ def _canonical(body: bytes) -> bytes:
             members = [name for name in archive.namelist() if name != _SCHEMA]
             for name in sorted(members, key=lambda name: numbers[name.split(".")[0]]):
                 stem, suffix = name.split(".")
-                _add(target, f"{numbers[stem]}.{suffix}", archive.read(name))
+                _add(target, f"{numbers[stem]}.{suffix}", _without_padding(archive.read(name)))
+    return buffer.getvalue()
+
+
+def _without_padding(body: bytes) -> bytes:
+    """The bytes of an array file with 0 in what no field of a record covers."""
+    array = np.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
+    if array.dtype.names is None:
+        return body
+    clean = np.zeros(array.shape, array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, clean, allow_pickle=False)
     return buffer.getvalue()
 
 

@@ -45,7 +45,7 @@ PRICES = Prices(
 _PROCESSORS = {"aarch64": "arm64", "arm64": "arm64"}
 
 # The way of statemachines/training.asl.json, for a run that passes.
-STEPS = 14
+STEPS = 15
 """States outside the Map of a run that goes through."""
 STEPS_OF_A_SLOT = 3
 """The last call of a slot, which finds no trial left: RunTrial, MoreTrials, SlotDone."""

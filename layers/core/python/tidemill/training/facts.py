@@ -38,6 +38,16 @@ def trial_keys(objects: ObjectStore, project: str, run_id: str) -> Iterator[str]
     return objects.keys(names.run(project, run_id) + "trials/")
 
 
+def slices_key(project: str, run_id: str, fit: str) -> str:
+    """Above the checkpoints of a fit: a trial's, by its number, or the `final` one."""
+    return names.run(project, run_id) + f"slices/{fit}/"
+
+
+def final_begun_key(project: str, run_id: str) -> str:
+    """Who finds it is not the first to begin the final fit."""
+    return names.run(project, run_id) + "slices/final.begun.json"
+
+
 def compute_key(project: str, run_id: str, step: str) -> str:
     return names.run(project, run_id) + f"compute/{step}.json"
 

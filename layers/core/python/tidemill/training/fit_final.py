@@ -6,6 +6,7 @@ those are there, `final/final.json` with their digests.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tidemill.training import artifacts, facts, pipeline, provenance, served_for
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
+from tidemill.training.slices import OutOfTime, Slices
 from tidemill.training.worker import Worker
 
 
@@ -29,18 +31,25 @@ def fit_final(
     objects: ObjectStore,
     clock: Clock,
 ) -> dict[str, Any]:
-    """The key of `final.json`. Raises RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
+    """The key of `final.json`, and whether the worker's time ended before the fit, so that it is to be called
+    again (`more`). Raises RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
     key = facts.final_key(project, run_id)
     if not objects.exists(key):
         begun = clock()
         plan = read_plan(objects, project, run_id)
         best = facts.read(objects, facts.best_key(project, run_id))
-        digests = _write_artifacts(plan, best, objects)
-        facts.keep(objects, key, {**_final(plan, best, digests), **worker.spent(begun, clock())})
-    return {"final_key": key}
+        marker = facts.final_begun_key(project, run_id)
+        again = not objects.put_new(marker, b"{}", content_type="application/json")
+        slices = Slices(objects, facts.slices_key(project, run_id, "final"), clock, worker.left, again)
+        try:
+            digests = _write_artifacts(plan, best, objects, slices)
+        except OutOfTime:
+            return {"final_key": key, "more": True}
+        facts.keep(objects, key, {**_final(plan, best, digests), **worker.spent(begun, slices.seconds(clock()))})
+    return {"final_key": key, "more": False}
 
 
-def _write_artifacts(plan: Plan, best: dict[str, Any], objects: ObjectStore) -> dict[str, str]:
+def _write_artifacts(plan: Plan, best: dict[str, Any], objects: ObjectStore, slices: Slices) -> dict[str, str]:
     """The digests of the three files."""
 
     def kept(file: str, body: bytes) -> bytes:
@@ -49,23 +58,44 @@ def _write_artifacts(plan: Plan, best: dict[str, Any], objects: ObjectStore) -> 
         return facts.keep_bytes(objects, key, body, content_type=content_type)
 
     parts = {part: part_of(plan, part, objects) for part in facts.PARTS}
-    return {file: canonical.sha256(body) for file, body in build(plan, best, parts, kept).items()}
+    return {file: canonical.sha256(body) for file, body in build(plan, best, parts, kept, slices).items()}
 
 
 def build(
-    plan: Plan, best: Mapping[str, Any], parts: Mapping[str, Arrays], kept: Callable[[str, bytes], bytes]
+    plan: Plan,
+    best: Mapping[str, Any],
+    parts: Mapping[str, Arrays],
+    kept: Callable[[str, bytes], bytes],
+    slices: Slices | None = None,
 ) -> dict[str, bytes]:
     """The three files. `kept` is told the name and the bytes of each and gives the bytes that stand. The others
     are made from the first as it stands, so that they belong together even if the first was written by a process
-    that died, and this fit differs in a bit."""
+    that died, and this fit differs in a bit. Raises OutOfTime, from `slices`."""
     project, train, validation = plan.project, parts["train"], parts["validation"]
     fitted_on = {column: np.concatenate([train[column], validation[column]]) for column in train}
-    model = pipeline.fit(best["algorithm"], best["parameters"], fitted_on, project=project, seed=plan.seed)
+    cut = slices is not None and slices.cut(_expected(plan, best))
+    model = pipeline.fit(
+        best["algorithm"],
+        best["parameters"],
+        fitted_on,
+        project=project,
+        seed=plan.seed,
+        on_step=slices.after if cut and slices else None,
+        begun=slices.begun() if cut and slices else None,
+    )
     saved = kept("model.skops", artifacts.save(model))
     model = artifacts.load(saved, canonical.sha256(saved))
     served = kept("model.onnx", served_form.convert(model, project))
     profile = canonical.dumps(_profile(plan, model, fitted_on, parts["holdout"]))
     return {"model.skops": saved, "model.onnx": served, "profile.json": kept("profile.json", profile)}
+
+
+def _expected(plan: Plan, best: Mapping[str, Any]) -> timedelta | None:
+    """How long the fit takes, by the best trial's time and rows; None if that is not known."""
+    if "seconds" not in best:
+        return None
+    rows = plan.rows["train"] + plan.rows["validation"]
+    return timedelta(seconds=best["seconds"] * rows / plan.rows["train"])
 
 
 def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict[str, Any]:

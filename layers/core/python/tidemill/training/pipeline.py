@@ -6,7 +6,7 @@ alone; a tree never takes the other branch (`_round_thresholds`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,15 @@ ESTIMATOR = "estimator"
 STEPS = 10
 """In how many parts trees grow if somebody watches."""
 OnStep = Callable[[int, int, Pipeline], None]
+
+
+class Begun(NamedTuple):
+    """A fit that was left after that part, with the pipeline so far."""
+
+    step: int
+    pipeline: Pipeline
+
+
 _FOREST_SIZE = 100
 _GROWS = {"gradient_boosting": "max_iter", "random_forest": "n_estimators", "extra_trees": "n_estimators"}
 _LINEAR = ("linear", "elastic_net")
@@ -52,23 +61,25 @@ def fit(
     project: Project,
     seed: int,
     on_step: OnStep | None = None,
+    begun: Begun | None = None,
 ) -> Pipeline:
     """A pipeline of `algorithm`, fitted on the features and the target in `arrays`.
 
     With `on_step`, forests and boosted trees grow in STEPS parts, and it is called after each with the number of
     the part, how many there are, and the pipeline so far; it may raise, which ends the fit. The result is the
-    same, bit by bit, with and without. Raises what scikit-learn raises for data or parameters it cannot work
-    with (ValueError, ArithmeticError).
+    same, bit by bit, with and without, and if it goes on with a fit that was `begun` on the same rows. Raises what
+    scikit-learn raises for data or parameters it cannot work with (ValueError, ArithmeticError).
     """
     frame, target = to_frame(arrays, project.features), arrays[project.target]
     numbers = [name for name, column in project.feature_columns().items() if column.type.numeric]
     categories = [name for name in project.features if name not in numbers]
-    pipeline = Pipeline(
+    fresh = Pipeline(
         [
             (COLUMNS, _columns(algorithm, project.recipe, numbers, categories, frame)),
             (ESTIMATOR, _estimator(algorithm, project, parameters, seed)),
         ]
     )
+    pipeline = begun.pipeline if begun else fresh
     known = target.astype(np.int64) if project.task == "classification" else target
     if on_step is None or algorithm not in _GROWS:
         pipeline.fit(frame, known)
@@ -76,20 +87,27 @@ def fit(
         if on_step is not None:
             on_step(1, 1, pipeline)
     else:
-        _grow(algorithm, pipeline, frame, known, on_step)
+        size = getattr(fresh[ESTIMATOR], _GROWS[algorithm])
+        _grow(algorithm, pipeline, size, frame, known, on_step, done=begun.step if begun else 0)
     return pipeline
 
 
 def _grow(
-    algorithm: Algorithm, pipeline: Pipeline, frame: pd.DataFrame, target: NDArray[Any], on_step: OnStep
+    algorithm: Algorithm,
+    pipeline: Pipeline,
+    whole: int,
+    frame: pd.DataFrame,
+    target: NDArray[Any],
+    on_step: OnStep,
+    *,
+    done: int,
 ) -> None:
-    """Fit part after part, each going on where the one before ended."""
+    """Fit `whole` trees, part after part, each going on where the one before ended; the first ones are `done`."""
     columns, estimator, size = pipeline[COLUMNS], pipeline[ESTIMATOR], _GROWS[algorithm]
-    whole = getattr(estimator, size)
     parts = sorted({round(whole * step / STEPS) for step in range(1, STEPS + 1)} - {0})
-    inputs = columns.fit_transform(frame)
+    inputs = columns.transform(frame) if done else columns.fit_transform(frame)
     estimator.set_params(warm_start=True)
-    for step, trees in enumerate(parts, start=1):
+    for step, trees in enumerate(parts[done:], start=done + 1):
         estimator.set_params(**{size: trees}).fit(inputs, target)
         _settle(algorithm, pipeline)
         if step == len(parts):

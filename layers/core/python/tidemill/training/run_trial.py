@@ -18,6 +18,7 @@ from tidemill.ports import Clock, Index, ObjectStore
 from tidemill.training import facts, measures, metrics, pipeline, prepare
 from tidemill.training.plan import Plan, Trial, read_plan
 from tidemill.training.run_study import RunStudy, running
+from tidemill.training.slices import OutOfTime, Slices
 from tidemill.training.stopping import enough
 from tidemill.training.studies.storage import StudyStorage
 from tidemill.training.worker import Worker
@@ -56,6 +57,7 @@ def run_trial(
     study = RunStudy(plan, studies)
     trials = study.trials()
     trial = running(trials, slot)
+    again = trial is not None
     if trial is None:
         over = _over(plan, trials, index)
         if over is not None:
@@ -65,7 +67,11 @@ def run_trial(
         return _ended(f"all {plan.limit} trials have begun")
     key = facts.trial_key(project, run_id, trial.number)
     if not objects.exists(key):
-        facts.keep(objects, key, tried(plan, study, trial, worker, objects, clock))
+        try:
+            fact = tried(plan, study, trial, worker, objects, clock, again=again)
+        except OutOfTime:  # the slot comes again, and goes on with this trial
+            return {"trial": trial.number, "state": "running", "value": None, "more": True, "stopped": False}
+        facts.keep(objects, key, fact)
     return _told(study, trial, facts.read(objects, key))
 
 
@@ -127,26 +133,44 @@ def tried(
     worker: Worker,
     objects: ObjectStore,
     clock: Clock,
+    *,
+    again: bool,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
-    """The trial's fact. `watch` hears what the model is worth after each part of its fit but the last."""
+    """The trial's fact. `again`: a worker has begun it before. `watch` hears what the model is worth after each
+    part of its fit but the last. Raises OutOfTime when the worker's time ends before the fit."""
     begun = clock()
     live = study.live(trial)
     point = study.point(trial, live)
-    fact = _measured(plan, point, live, objects, watch)
-    return {**fact, **worker.spent(begun, clock())}
+    slices = Slices(
+        objects, facts.slices_key(plan.project.name, plan.run_id, f"{trial.number:04d}"), clock, worker.left, again
+    )
+    fact = _measured(plan, point, live, objects, slices, watch)
+    return {**fact, **worker.spent(begun, slices.seconds(clock()))}
 
 
 def _measured(
-    plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore, watch: Watch | None
+    plan: Plan, point: Trial, live: optuna.Trial, objects: ObjectStore, slices: Slices, watch: Watch | None
 ) -> dict[str, Any]:
     project, search = plan.project, plan.project.search
     train, validation = (part_of(plan, part, objects) for part in ("train", "validation"))
     watched = search.pruner != "none" or watch is not None
     report = _reporter(plan, live, validation, watch) if watched else None
+
+    def after(step: int, of: int, model: Any) -> None:
+        if report is not None:
+            report(step, of, model)
+        slices.after(step, of, model)
+
     try:
         model = pipeline.fit(
-            point.algorithm, point.parameters, train, project=project, seed=plan.seed, on_step=report
+            point.algorithm,
+            point.parameters,
+            train,
+            project=project,
+            seed=plan.seed,
+            on_step=after if report or slices.cut() else None,
+            begun=slices.begun() if slices.cut() else None,
         )
         predictions = pipeline.predict(model, validation, project.features)
     except _Pruned:

@@ -53,7 +53,7 @@ def run_tuned_trial(
     if not objects.exists(key):
         growing = plan.project.compute.strategy == "hyperband"
         watch = (lambda value: say(METRIC_LINE.format(value))) if growing else None
-        fact = tried(plan, study, trial, worker, objects, clock, watch)
+        fact = tried(plan, study, trial, worker, objects, clock, again=bool(begun), watch=watch)
         facts.keep(objects, key, {**fact, "job": job})
     fact = facts.read(objects, key)
     study.end(trial, fact)

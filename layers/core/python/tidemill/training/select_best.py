@@ -53,6 +53,8 @@ def _best(plan: Plan, trials: list[dict[str, Any]], lost_slots: list[str]) -> di
         )
     best = min(allowed, key=lambda trial: (trial["values"], trial["trial"]))
     chosen = {name: best[name] for name in ("trial", "value", "algorithm", "parameters", "measures")}
+    if "seconds" in best:
+        chosen["seconds"] = best["seconds"]
     counted = {
         "completed": len(complete),
         "pruned": sum(trial["state"] == "pruned" for trial in trials),

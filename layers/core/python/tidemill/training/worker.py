@@ -1,8 +1,8 @@
 """Who fits a model: a function or a machine of SageMaker, and what its time comes to in a fact."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 
@@ -14,10 +14,11 @@ class Worker:
     memory_mb: int
     log: Mapping[str, str] | None = None
     instance: str | None = None
+    left: Callable[[], timedelta] | None = None
+    """The time until it is stopped; None if it is not."""
 
-    def spent(self, begun: datetime, ended: datetime) -> dict[str, Any]:
+    def spent(self, begun: datetime, seconds: float) -> dict[str, Any]:
         """`started_at`, `seconds`, `memory_mb`, `gb_seconds`, and, if known, `log` and `instance`."""
-        seconds = (ended - begun).total_seconds()
         return {
             "started_at": begun.isoformat(),
             "seconds": seconds,
