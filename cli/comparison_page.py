@@ -11,7 +11,7 @@ from cli.plots.history import history, legend
 from cli.plots.parallel import parallel
 from cli.plots.scales import number
 from cli.plots.style import STYLE
-from tidemill.monitoring.markup import Markup, element, join
+from tidemill.pages.markup import Markup, element, join
 
 Facts = dict[str, Any]
 _META = Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">')

@@ -1,5 +1,6 @@
 """`tidemill models`: registered model versions."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from rich.markdown import Markdown
 from cli import reading, show
 from cli.deployment import Deployment
 from cli.options import STAGE, Json, ProjectName, Stage
+from tidemill import names
 
 app = typer.Typer(no_args_is_help=True, help="Model versions: what serves, and its evidence.")
 
@@ -37,10 +39,16 @@ def list_models(project: ProjectName, stage: Stage = STAGE, as_json: Json = Fals
     )
 
 
-@app.command(name="show", epilog="Example:  tidemill models show flights 2")
+@app.command(
+    name="show",
+    epilog="Examples:  tidemill models show flights 2   ·   tidemill models show flights 2 --html card.html",
+)
 def show_model(
     project: ProjectName,
     version: Annotated[int, typer.Argument(min=1, help="The model version's number.")],
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the card as a page into this file, too.")
+    ] = None,
     stage: Stage = STAGE,
     as_json: Json = False,
 ) -> None:
@@ -48,6 +56,9 @@ def show_model(
     deployment = Deployment.of(stage)
     deployment.require_project(project)
     facts = reading.model(deployment.index, deployment.objects, project, version)
+    if html is not None:
+        html.write_bytes(deployment.objects.get(names.model(project, version) + "card.html"))
+        show.note().print(f"the card is in {html}", soft_wrap=True)
     show.emit(facts, as_json=as_json, people=_model)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cli.plots.frame import breakable
-from tidemill.monitoring.markup import Markup, element
+from tidemill.pages.markup import Markup, element
 
 
 def bars(shares: Mapping[str, float]) -> Markup:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cli.plots.scales import Scale, number
-from tidemill.monitoring.markup import Markup, element, join
+from tidemill.pages.markup import Markup, element, join
 
 
 def place(value: float) -> str:

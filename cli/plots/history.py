@@ -5,7 +5,7 @@ from typing import Any
 
 from cli.plots import frame
 from cli.plots.scales import Scale, number, without_outliers
-from tidemill.monitoring.markup import Markup, element
+from tidemill.pages.markup import Markup, element
 
 Trial = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 from cli.importance import is_far
 from cli.plots import frame
 from cli.plots.scales import Scale, number, over, without_outliers
-from tidemill.monitoring.markup import Markup, element
+from tidemill.pages.markup import Markup, element
 
 Trial = Mapping[str, Any]
 NARROWEST = 104  # pixels an axis needs

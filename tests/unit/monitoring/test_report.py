@@ -10,9 +10,9 @@ import pytest
 
 from tidemill.data.profile import category_profile, numeric_profile
 from tidemill.monitoring.histograms import histogram
-from tidemill.monitoring.markup import Markup, element
 from tidemill.monitoring.plots import number, percent, plot
 from tidemill.monitoring.report import render
+from tidemill.pages.markup import Markup, element
 from tidemill.projects import Kind
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}

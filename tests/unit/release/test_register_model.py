@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 import zipfile
+from html import unescape
 from typing import Any
 
 import pytest
@@ -12,13 +14,14 @@ from tidemill.errors import ArtifactCorrupt, RecordNotFound, RunFailed
 from tidemill.release import bundle
 
 RUN = "tides-v00003"
+CARDS = ("card.md", "card.html", "card.json")
 
 
 def test_a_model_version_is_a_folder_with_its_evidence(world: Any) -> None:
     assert world.register(world.run(RUN)) == 1
     folder = names.model("tides", 1)
     keys = {key.removeprefix(folder) for key in world.objects.keys(folder)}
-    assert keys == {"model.json", "model.onnx", "model.skops", "profile.json", "card.md", "bundle.zip"}
+    assert keys == {"model.json", "model.onnx", "model.skops", "profile.json", *CARDS, "bundle.zip"}
     document = world.fact(folder + "model.json")
     assert {name: document[name] for name in ("project", "version", "run_id", "dataset_version", "task")} == {
         "project": "tides",
@@ -127,6 +130,22 @@ def test_the_bundle_is_a_layer_and_always_the_same_bytes(world: Any) -> None:
         assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
     files = {"model.json": canonical.dumps(document), "model.onnx": world.objects.get(folder + "model.onnx")}
     assert bundle.build(dict(reversed(files.items()))) == zipped
+
+
+def test_the_page_and_the_facts_of_the_card_say_what_the_card_says(world: Any) -> None:
+    world.register(world.run(RUN))
+    folder = names.model("tides", 1)
+    text, page, facts = (world.objects.get(folder + name).decode() for name in CARDS)
+    told = re.sub(r"<[^>]*>", " ", page.split("</style>")[1])
+    for word in set(re.findall(r"[A-Za-z0-9.]{4,}", text)):
+        assert word in unescape(told), word
+    assert page.count("<table>") == text.count("\n| ---") == page.count("</table>")
+    assert "|" not in told
+    assert "`" not in told
+    known = json.loads(facts)
+    assert known["model"] == json.loads(world.objects.get(folder + "model.json"))
+    assert known["evaluation"]["gates"]
+    assert known["problem"]["target"] == "full"
 
 
 def test_the_card_tells_people_what_the_model_is(world: Any) -> None:

@@ -27,6 +27,7 @@ CONTEXT = SimpleNamespace(
     memory_limit_in_mb=3008,
     invoked_function_arn="arn:aws:lambda:::function:f",
     aws_request_id="r",
+    get_remaining_time_in_millis=lambda: 900_000,
     log_group_name="/aws/lambda/f",
     log_stream_name="2026/03/01/[$LATEST]1",
 )
@@ -97,7 +98,7 @@ def test_a_run_goes_through_to_its_verdict(cloud: Any) -> None:
     assert call("run_trial", {**RUN, "slot": 0})["why"] == "all 2 trials have begun"
     best = call("select_best", RUN)
     assert best["value"] == min(trial["value"] for trial in done)
-    assert call("fit_final", RUN) == {"final_key": "runs/tides/tides-v00001/final/final.json"}
+    assert call("fit_final", RUN) == {"final_key": "runs/tides/tides-v00001/final/final.json", "more": False}
     evaluated = call("evaluate_candidate", RUN)
     assert evaluated["passed"]
     body = cloud.get_object(Bucket="tides-data", Key=evaluated["evaluation_key"])["Body"].read()

@@ -140,7 +140,7 @@ def study_value(project: str, sha256: str) -> str:
 
 
 def model(project: str, version: int) -> str:
-    """Folder of a model version: `model.json`, `model.onnx`, `model.skops`, `profile.json`, `card.md`."""
+    """Folder of a model version: `model.json`, `model.onnx`, `model.skops`, `profile.json`, the card."""
     return f"models/{project}/v{version:05d}/"
 
 

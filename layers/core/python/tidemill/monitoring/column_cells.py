@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tidemill.monitoring.markup import Markup, element
 from tidemill.monitoring.plots import number
+from tidemill.pages.markup import Markup, element
 
 Column = Mapping[str, Any]
 """A `FeatureDrift` as a JSON object."""

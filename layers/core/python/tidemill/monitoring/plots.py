@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tidemill.monitoring.histograms import Histogram, round_step
-from tidemill.monitoring.markup import Markup, element
+from tidemill.pages.markup import Markup, element
 
 WIDTH, HEIGHT = 420, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 406, 32, 186  # the plotting area

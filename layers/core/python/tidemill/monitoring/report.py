@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidemill.monitoring.column_cells import Column, gauge, mark, p_value, rounded, statistic
-from tidemill.monitoring.markup import Markup, element
 from tidemill.monitoring.plots import number, percent, plot
-from tidemill.monitoring.report_style import STYLE
+from tidemill.pages.markup import Markup, element
+from tidemill.pages.style import STYLE
 
 
 def render(report: Mapping[str, Any]) -> str:

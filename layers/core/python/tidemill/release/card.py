@@ -27,6 +27,18 @@ def write(document: Mapping[str, Any], evaluation: Mapping[str, Any], problem: P
     return "\n\n".join(sections) + "\n"
 
 
+def as_json(document: Mapping[str, Any], evaluation: Mapping[str, Any], problem: Project) -> dict[str, Any]:
+    """The same for programs: what the model is (`model`, as in `model.json`), what it is for (`problem`), and what
+    was found (`evaluation`, as in the run's `evaluation.json`: metrics, gates and evidence)."""
+    about = ("name", "description", "task", "target", "time", "entity", "sensitive")
+    facts = problem.model_dump(mode="json")
+    return {
+        "model": dict(document),
+        "problem": {name: facts[name] for name in about},
+        "evaluation": dict(evaluation),
+    }
+
+
 def _held_out(problem: Project) -> str:
     return f"the held-out rows, the latest by `{problem.time}`" if problem.time else "the held-out rows"
 

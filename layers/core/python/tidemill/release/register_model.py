@@ -16,7 +16,7 @@ from tidemill.errors import ArtifactCorrupt, ConflictError, RecordNotFound, RunF
 from tidemill.governance import audit
 from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
-from tidemill.release import bundle, card
+from tidemill.release import bundle, card, card_page
 
 ARTIFACTS = ("model.onnx", "model.skops", "profile.json")
 
@@ -109,8 +109,12 @@ def _complete(
     verify(model, document["sha256"]["model.onnx"], f"model.onnx of {problem.name} v{document['version']:05d}")
     zipped = bundle.build({"model.onnx": model, "model.json": canonical.dumps(document)})
     objects.put_new(target + "bundle.zip", zipped, content_type="application/zip")
-    text = card.write(document, _read(objects, source + "evaluation.json"), problem)
+    evaluation = _read(objects, source + "evaluation.json")
+    text = card.write(document, evaluation, problem)
     objects.put_new(target + "card.md", text.encode(), content_type="text/markdown; charset=utf-8")
+    objects.put_new(target + "card.html", card_page.page(text).encode(), content_type="text/html; charset=utf-8")
+    facts = canonical.dumps(card.as_json(document, evaluation, problem))
+    objects.put_new(target + "card.json", facts, content_type="application/json")
     index.transact(_changes(problem.name, document, now))
 
 

@@ -12,7 +12,7 @@ from tidemill.data.diff import report_columns, report_rows
 from tidemill.data.diff.report_style import STYLE
 from tidemill.data.diff.report_table import count, table
 from tidemill.data.diff.words import columns_told, files_told, verdict
-from tidemill.monitoring.markup import Markup, element
+from tidemill.pages.markup import Markup, element
 
 Diff = Mapping[str, Any]
 

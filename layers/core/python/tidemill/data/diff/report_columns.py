@@ -5,8 +5,8 @@ from typing import Any
 
 from tidemill.data.diff.report_table import table
 from tidemill.monitoring.column_cells import Column, gauge, mark, p_value, rounded, statistic
-from tidemill.monitoring.markup import Markup, element
 from tidemill.monitoring.plots import percent, plot
+from tidemill.pages.markup import Markup, element
 
 
 def section(diff: Mapping[str, Any]) -> Markup:

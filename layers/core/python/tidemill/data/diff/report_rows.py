@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidemill.data.diff.report_table import count, table, value
-from tidemill.monitoring.markup import Markup, element
+from tidemill.pages.markup import Markup, element
 
 Rows = Mapping[str, Any]
 _NUMBERS = (("added", "added"), ("removed", "removed"), ("changed", "changed"), ("unchanged", "same"))

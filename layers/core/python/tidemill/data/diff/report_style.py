@@ -1,6 +1,6 @@
 """What a diff's page adds to the style of the drift report. Called by `report`."""
 
-from tidemill.monitoring.report_style import STYLE as DRIFT
+from tidemill.pages.style import STYLE as DRIFT
 
 STYLE = (
     DRIFT

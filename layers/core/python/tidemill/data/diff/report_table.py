@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tidemill.monitoring.markup import Markup, element
+from tidemill.pages.markup import Markup, element
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00")
 SHOWN = 80

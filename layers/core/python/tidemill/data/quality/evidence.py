@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from tidemill.data.formats.blocks import RowFault
 from tidemill.data.quality.faults import Fault
-from tidemill.monitoring.markup import Markup, element, join
-from tidemill.monitoring.report_style import STYLE
+from tidemill.pages.markup import Markup, element, join
+from tidemill.pages.style import STYLE
 
 SHOWN = 500
 """Rows that the page shows; the Parquet file has all that were kept."""

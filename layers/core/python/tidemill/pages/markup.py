@@ -1,4 +1,4 @@
-"""HTML and SVG elements as text, escaped where they are made. Used by `plots` and `report`."""
+"""HTML and SVG elements as text, escaped where they are made. Used by reports, cards and comparisons."""
 
 from html import escape
 

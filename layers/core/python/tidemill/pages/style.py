@@ -1,4 +1,4 @@
-"""The look of a drift report: one style sheet for light, dark and paper. Nothing is fetched from elsewhere."""
+"""The look of reports and cards: one style sheet for light, dark and paper. Nothing is fetched from elsewhere."""
 
 STYLE = """
 :root {

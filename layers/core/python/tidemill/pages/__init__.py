@@ -1,0 +1,1 @@
+"""Pages for people: elements of HTML and SVG, and the one style sheet. Nothing is fetched from elsewhere."""
