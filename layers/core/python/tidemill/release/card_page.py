@@ -4,10 +4,14 @@ Reads what `card` and `markdown` write and no more: headings, paragraphs, tables
 """
 
 import re
+from collections.abc import Iterable
 
 from tidemill.pages.markup import Markup, element, join
 from tidemill.pages.style import STYLE
 
+LONG = 60
+"""Characters from which on a cell is broken into lines."""
+_WORDS = "td.words { white-space: normal; min-width: 36ch; } p + .wide + p { margin-top: 8px; }"
 _META = Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">')
 _CELLS = re.compile(r"(?<!\\)\|")
 _CODE = re.compile(r"`([^`]*)`")
@@ -18,7 +22,7 @@ def page(card: str) -> str:
     """The page of a card that `card.write` wrote."""
     blocks = [_block(block) for block in card.strip().split("\n\n")]
     title = card.splitlines()[0].lstrip("# ")
-    head = [_META, element("title", f"Model card: {title}"), element("style", Markup(STYLE))]
+    head = [_META, element("title", f"Model card: {title}"), element("style", Markup(STYLE + _WORDS))]
     body = element("body", element("main", *blocks))
     return f"<!doctype html>\n{element('html', element('head', *head), body, lang='en')}\n"
 
@@ -36,22 +40,27 @@ def _cells(line: str) -> list[str]:
 
 
 def _table(lines: list[list[str]]) -> Markup:
-    """A table of facts has no head, and its first column is one."""
+    """A table of facts has no head, and its first column is one. Columns of figures are on the right."""
     head, _, *rows = lines
-    shown = [element("tr", *(element("th", _inline(cell)) for cell in head))] if any(head) else []
-    return element(
-        "div", element("table", *shown, *(_row(row, facts=not any(head)) for row in rows)), class_="wide"
-    )
+    facts = not any(head)
+    figures = [not facts and place > 0 and _figures(row[place] for row in rows) for place in range(len(head))]
+    shown = [] if facts else [element("tr", *_cells_of("th", head, figures))]
+    for first, *rest in rows:
+        lead = [element("th", _inline(first))] if facts else []
+        cells = rest if facts else [first, *rest]
+        shown.append(element("tr", *lead, *_cells_of("td", cells, figures[len(lead) :])))
+    return element("div", element("table", *shown), class_="wide")
 
 
-def _row(cells: list[str], *, facts: bool) -> Markup:
-    first, *rest = cells
-    shown = [element("th" if facts else "td", _inline(first))]
-    shown += [
-        element("td", _inline(cell), class_="figure" if not facts and _FIGURE.match(cell) else None)
-        for cell in rest
+def _figures(cells: Iterable[str]) -> bool:
+    return all(_FIGURE.match(cell) for cell in cells if cell)
+
+
+def _cells_of(kind: str, cells: list[str], figures: list[bool]) -> list[Markup]:
+    return [
+        element(kind, _inline(cell), class_="figure" if figure else "words" if len(cell) > LONG else None)
+        for cell, figure in zip(cells, figures, strict=True)
     ]
-    return element("tr", *shown)
 
 
 def _inline(text: str) -> Markup:
