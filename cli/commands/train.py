@@ -17,6 +17,7 @@ from tidemill.adapters.directory import DirectoryObjects
 from tidemill.adapters.sqlite_index import SqliteIndex
 from tidemill.data import local_store
 from tidemill.data.local_store import Store
+from tidemill.projects import Project
 
 
 def register(app: typer.Typer) -> None:
@@ -51,25 +52,30 @@ def train(
     FOLDER holds the files of one dataset version, as `tidemill data pull` writes them. Stopped at any point, it
     goes on with --run. Nothing is released; champion and release belong to a stage.
     """
+    wanted = read_project(project)
+    if trials is not None:
+        wanted = wanted.model_copy(update={"search": wanted.search.model_copy(update={"trials": trials})})
+    facts = _trained(wanted, data, out or connection.state_directory() / "train", run, seed)
+    show.emit(facts, as_json=as_json, people=runs.as_tables)
+    show.note().print(f"its files: {escape(facts['folder'])}", soft_wrap=True)
+    raise typer.Exit(0 if facts["state"] == "passed" else 1)
+
+
+def _trained(project: Project, data: Path, folder: Path, run: str | None, seed: int | None) -> dict[str, Any]:
+    """What is known of the run, and its `folder`."""
     # Not at the top: scikit-learn takes a second to import, which every other command would wait for.
     from tidemill.training.plan import Options
     from tidemill.training.run_here import run_here
 
-    wanted = read_project(project)
-    if trials is not None:
-        wanted = wanted.model_copy(update={"search": wanted.search.model_copy(update={"trials": trials})})
-    folder = out or connection.state_directory() / "train"
     objects, index = DirectoryObjects(folder), SqliteIndex(folder / "index.sqlite")
     say = show.note()
     with say.status("the files become a version"):
-        store = Store(project, objects, index, folder / "cache")
+        store = Store(project.name, objects, index, folder / "cache")
         version, _ = local_store.commit(data, store, clock=_now)
-    run_id = run or f"{project}-v{version:05d}-local-{_now():%Y%m%d%H%M%S}"
-    if not run_id.startswith(f"{project}-v{version:05d}"):
-        raise Usage(f"run {run_id!r} is not of these files, which are version {version}; leave out --run")
+    run_id = _run_id(project.name, version, run)
     with say.status("the rows are prepared") as status:
         run_here(
-            project=wanted,
+            project=project,
             dataset_version=version,
             run_id=run_id,
             options=Options() if seed is None else Options(seed=seed),
@@ -77,14 +83,18 @@ def train(
             index=index,
             clock=_now,
             source=source(),
-            watch=lambda state, answer: _tell(say, status, wanted.search.trials, state, answer),
+            watch=lambda state, answer: _tell(say, status, project.search.trials, state, answer),
         )
-    facts = experiment.of(index, objects, project, run_id)
-    facts["cost"] = None  # nobody is billed for this machine
-    facts["folder"] = str(folder / "runs" / project / run_id)
-    show.emit(facts, as_json=as_json, people=runs.as_tables)
-    say.print(f"its files: {escape(facts['folder'])}", soft_wrap=True)
-    raise typer.Exit(0 if facts["state"] == "passed" else 1)
+    facts = experiment.of(index, objects, project.name, run_id)
+    # Nobody is billed for this machine.
+    return {**facts, "cost": None, "folder": str(folder / "runs" / project.name / run_id)}
+
+
+def _run_id(project: str, version: int, run: str | None) -> str:
+    of_version = f"{project}-v{version:05d}"
+    if run is not None and not run.startswith(of_version):
+        raise Usage(f"run {run!r} is not of these files, which are version {version}; leave out --run")
+    return run or f"{of_version}-local-{_now():%Y%m%d%H%M%S}"
 
 
 def _tell(say: Any, status: Any, trials: int, state: str, answer: dict[str, Any]) -> None:

@@ -70,6 +70,8 @@ class Project(Strict):
     def _recipe_and_split_fit_the_task(self) -> "Project":
         if self.task == "regression" and (self.recipe.costs != Costs() or self.recipe.class_weight != "none"):
             raise ValueError("recipe: costs and class_weight are of classification; leave them out for regression")
+        if self.search.asks_for("fairness_gap") and (self.task == "regression" or not self.protected):
+            raise ValueError("search: fairness_gap compares decisions between groups; name `sensitive` columns")
         if self.split.by == "entity" and not self.entity:
             raise ValueError("split.by: entity needs `entity`, the column that names whom a row is about")
         if self.split.by == "time" and not self.time:

@@ -9,7 +9,7 @@ from tidemill.projects.strict import Strict
 
 Sampler = Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga2", "nsga3", "reinforce", "sagemaker"]
 Algorithm = Literal["linear", "elastic_net", "gradient_boosting", "random_forest", "extra_trees"]
-Measure = Literal["metric", "latency_ms", "size_bytes"]
+Measure = Literal["metric", "latency_ms", "size_bytes", "fairness_gap"]
 DRAWN = ("random", "qmc", "grid")
 """Samplers that need no results: their points are drawn before the first one is tried."""
 SEVERAL_OBJECTIVES = (*DRAWN, "tpe", "nsga2", "nsga3")
@@ -48,6 +48,10 @@ class Search(Strict):
     )
     warm_start: int = Field(0, ge=0, description="how many of the last run's best points are tried first")
     stop: Stop = Stop()
+
+    def asks_for(self, measure: Measure) -> bool:
+        """Whether trials must be measured by it."""
+        return measure in self.objectives or measure in self.constraints
 
     @model_validator(mode="before")
     @classmethod

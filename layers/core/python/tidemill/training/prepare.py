@@ -26,8 +26,9 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 @dataclass(frozen=True)
 class Prepared:
     """The parts: each feature and the target under its name, rows in the order of time; the holdout also has the
-    columns that it is sliced by, which no model is fitted on. `dropped` counts rows by cause, `cuts` has the first
-    time of validation and holdout (empty if the rows are split by something else)."""
+    columns that it is sliced by, which no model is fitted on, and so has the validation part if trials are
+    measured by their fairness. `dropped` counts rows by cause, `cuts` has the first time of validation and holdout
+    (empty if the rows are split by something else)."""
 
     parts: Mapping[str, Arrays]
     dropped: Mapping[str, int]
@@ -49,7 +50,8 @@ def prepare(frame: pd.DataFrame, project: Project) -> Prepared:
     arrays = to_arrays(timed, project)
     parts = {part: {name: array[rows] for name, array in arrays.items()} for part, rows in places.items()}
     judged = {name: _array(timed[name], column.type) for name, column in project.judged_columns().items()}
-    parts["holdout"] |= {name: array[places["holdout"]] for name, array in judged.items()}
+    for part in ("validation", "holdout") if project.search.asks_for("fairness_gap") else ("holdout",):
+        parts[part] |= {name: array[places[part]] for name, array in judged.items()}
     _check_target(parts, project)
     cuts = {}
     if split_by(project) == "time":

@@ -71,6 +71,7 @@ def _through(
     ids: dict[str, Any] = {"project": project.name, "run_id": run_id}
     studies = StudyStorage(lambda: (index, objects), project.name)
     worker = Worker(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20)
+    ports: dict[str, Any] = {"objects": objects, "studies": studies}
     opening: dict[str, Any] = {"reason": REASON, "trigger": "manual", "options": options, "rehearsal": True}
     with limited(os.environ):
         watch(
@@ -86,16 +87,9 @@ def _through(
             ),
         )
         planned = plan_trials(
-            project_name=project.name,
-            run_id=run_id,
-            options=options,
-            objects=objects,
-            index=index,
-            studies=studies,
-            source=source,
+            project_name=project.name, run_id=run_id, options=options, index=index, source=source, **ports
         )
         watch("PlanTrials", planned)
-        ports: dict[str, Any] = {"objects": objects, "studies": studies}
         while True:
             trial = run_trial(**ids, slot=0, worker=worker, index=index, clock=clock, **ports)
             if not trial["more"]:

@@ -182,7 +182,7 @@ def _measured(
     found = metrics.measure(project.task, validation[project.target], predictions, plan.threshold)
     value = cast(float, found[plan.metric])
     wanted = {*search.objectives, *search.constraints}
-    measured = {"metric": value, **measures.measure(wanted, model, validation, project.features)}
+    measured = {"metric": value, **measures.measure(wanted, model, validation, predictions, project)}
     return {
         **_described(point),
         "state": "complete",
