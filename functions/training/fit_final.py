@@ -11,20 +11,27 @@ from pydantic import BaseModel
 
 from tidemill.adapters import wiring
 from tidemill.observability import left_of, log_of, logger, now
-from tidemill.training.fit_final import fit_final
+from tidemill.training.fit_final import fit_final, fit_shard
 from tidemill.training.threads import limited
 from tidemill.training.worker import Worker
 
 
 class Event(BaseModel, frozen=True):
+    """With `shard`: grow that one of `of` shards of a forest, and no more."""
+
     project: str
     run_id: str
+    shard: int | None = None
+    of: int = 1
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request = Event.model_validate(event)
     with limited(os.environ):
+        if request.shard is not None:
+            ids = {"project": request.project, "run_id": request.run_id}
+            return fit_shard(**ids, shard=request.shard, of=request.of, objects=wiring.objects())
         return fit_final(
             project=request.project,
             run_id=request.run_id,

@@ -19,7 +19,7 @@ from tidemill.data.manifests import File, Manifest
 from tidemill.training.choose_compute import choose_compute
 from tidemill.training.close_run import close_run
 from tidemill.training.evaluate_candidate import evaluate_candidate
-from tidemill.training.fit_final import fit_final
+from tidemill.training.fit_final import fit_final, fit_shard
 from tidemill.training.plan import Options
 from tidemill.training.plan_trials import plan_trials
 from tidemill.training.prepare_data import prepare_data
@@ -171,6 +171,8 @@ class Mill:
         if name == "close_run":
             request.setdefault("error", None)
             return close_run(**ids, **request, objects=objects, index=index, clock=lambda: AT)
+        if name == "fit_shard":
+            return fit_shard(**ids, **request, objects=objects)
         assert name == "fit_final"
         return fit_final(**ids, **{"worker": Worker(3008), **request}, objects=objects, clock=lambda: AT)
 

@@ -157,6 +157,8 @@ class Machine:
                 return self.mill.step("run_trial", self.mill.killer(running), **payload)
             except self.mill.Killed as killed:
                 raise OutOfMemory("the process was killed") from killed
+        if state == "FitFinal" and "shard" in payload:
+            return self.mill.step("fit_shard", **payload)
         return self.mill.step(STEPS[state], **payload)
 
     def _start(self, request: dict[str, Any]) -> dict[str, Any]:

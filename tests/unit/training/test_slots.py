@@ -209,7 +209,7 @@ def test_of_equal_trials_the_first_is_selected_and_a_lost_one_counts_as_failed(n
         fact |= {"algorithm": "linear", "parameters": {}, "measures": {}, "constraints": {}}
         mill.objects.put_new(f"{FOLDER}trials/{number:04d}.json", canonical.dumps(fact))
         mill.step("run_trial", slot=1)
-    assert mill.step("select_best") == {"trial": 2, "value": 0.25, "compute": "lambda"}
+    assert mill.step("select_best") == {"trial": 2, "value": 0.25, "compute": "lambda", "shards": []}
     best = mill.file("best.json")
     assert (best["completed"], best["failed"], best["pruned"]) == (3, 1, 0)
     states = [trial.state for trial in mill.study().trials]

@@ -174,7 +174,7 @@ def test_every_task_has_a_timeout_named_retries_and_catches_everything() -> None
     document = definitions.load("training").document()
     assert document["QueryLanguage"] == "JSONata"
     tasks = {name: state for name, state in definitions.states(document) if state["Type"] == "Task"}
-    assert len(tasks) == 22
+    assert len(tasks) == 23
     for name, state in tasks.items():
         assert state["TimeoutSeconds"] > 0, name
         retried = [error for retry in state["Retry"] for error in retry["ErrorEquals"]]

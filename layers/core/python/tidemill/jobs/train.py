@@ -10,6 +10,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-ru
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from tidemill import canonical, names
 from tidemill.adapters import wiring
 from tidemill.errors import TidemillError
 from tidemill.observability import now
-from tidemill.training.fit_final import fit_final
+from tidemill.training import facts
+from tidemill.training.fit_final import fit_final, fit_shard
 from tidemill.training.run_trial import run_trial
 from tidemill.training.run_tuned_trial import run_tuned_trial
 from tidemill.training.worker import Worker
@@ -29,7 +31,7 @@ def work(hyperparameters: Mapping[str, str], job: str, base: Path) -> dict[str, 
     run: dict[str, Any] = {name: hyperparameters[name] for name in ("project", "run_id")}
     ports: dict[str, Any] = {"objects": wiring.objects(), "clock": now, "worker": worker(base, job)}
     if hyperparameters["task"] == "fit":
-        return {**run, **fit_final(**run, **ports)}
+        return {**run, **fit(base, run, ports)}
     ports["studies"] = wiring.studies(run["project"])
     if hyperparameters["task"] == "trial":
         algorithm: Any = hyperparameters["algorithm"]
@@ -53,9 +55,30 @@ def work(hyperparameters: Mapping[str, str], job: str, base: Path) -> dict[str, 
     return {**run, "trials": trials}
 
 
+def fit(base: Path, run: dict[str, Any], ports: dict[str, Any]) -> dict[str, Any]:
+    """The final fit. Of several machines each grows its share of the forest; the first one merges them."""
+    resources = described(base)
+    hosts, own = sorted(resources["hosts"]), resources["current_host"]
+    if len(hosts) > 1:
+        objects = ports["objects"]
+        fit_shard(**run, shard=hosts.index(own), of=len(hosts), objects=objects)
+        if own != hosts[0]:
+            return {"shard": hosts.index(own)}
+        for shard in range(len(hosts)):
+            while not objects.exists(facts.shard_key(run["project"], run["run_id"], shard, len(hosts))):
+                time.sleep(1)  # a machine that fails ends the job
+    return fit_final(**run, **ports, of=len(hosts))
+
+
+def described(base: Path) -> dict[str, Any]:
+    """What SageMaker says of the job's machines, and of this one."""
+    found: dict[str, Any] = json.loads((base / "input" / "config" / "resourceconfig.json").read_text())
+    return found
+
+
 def worker(base: Path, job: str) -> Worker:
     """This machine. SageMaker names a log stream `<job>/<host>-<time>`."""
-    resources = json.loads((base / "input" / "config" / "resourceconfig.json").read_text())
+    resources = described(base)
     memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     log = {"group": names.TRAINING_LOGS, "stream": f"{job}/{resources['current_host']}-"}
     return Worker(memory_mb, log, resources["current_instance_type"])

@@ -14,7 +14,10 @@ class Compute(Strict):
         "lambda", description="auto: Lambda, unless rows, columns or the time of a trial are too much for it"
     )
     instance_type: str = Field("ml.m5.xlarge", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")
-    instance_count: int = Field(1, ge=1, le=40, description="instances that search side by side, a job on each")
+    instance_count: int = Field(
+        1, ge=1, le=40, description="instances that search side by side, a job on each, and that grow a forest"
+    )
+    shards: int = Field(1, ge=1, le=40, description="functions that grow a forest's final fit side by side")
     spot: bool = Field(False, description="spare capacity: cheaper, and may be taken back; the job goes on then")
     max_minutes: int = Field(60, ge=1, le=40_320, description="minutes after which a job is stopped")
     volume_gb: int = Field(30, ge=1, le=16_384, description="size of an instance's disk")

@@ -70,7 +70,11 @@ def choose_compute(
             "jobs: deploy with `-c training_image=<ECR image>` (see docs/sagemaker.md), or set `compute: lambda`"
         )
     if step == "fit":
-        return {"kind": "jobs", **told, "job": requests.fit_job(plan, place, execution)}
+        return {
+            "kind": "jobs",
+            **told,
+            "job": requests.fit_job(plan, place, execution, _best(plan, objects)["algorithm"]),
+        }
     if plan.project.search.sampler == "sagemaker":
         done = requests.completed(plan, objects)
         return {"kind": "tuning", **told, "tunings": requests.tuning_jobs(plan, place, execution, done)}
@@ -98,7 +102,7 @@ def _for_fit(plan: Plan, objects: ObjectStore) -> Choice:
         return Choice(kind, f"the project file says `compute: {kind}`")
     if large := _too_large(plan):
         return Choice("sagemaker", large)
-    best = facts.read(objects, facts.best_key(plan.project.name, plan.run_id))
+    best = _best(plan, objects)
     trial = facts.read(objects, facts.trial_key(plan.project.name, plan.run_id, best["trial"]))
     if "instance" in trial:
         return Choice("sagemaker", f"trial {best['trial']} was fitted there ({trial['instance']})")
@@ -107,6 +111,10 @@ def _for_fit(plan: Plan, objects: ObjectStore) -> Choice:
         f"trial {best['trial']} on {plan.rows['train']:,} rows, so {rows:,} rows",
         trial["seconds"] * rows / plan.rows["train"],
     )
+
+
+def _best(plan: Plan, objects: ObjectStore) -> facts.JsonObject:
+    return facts.read(objects, facts.best_key(plan.project.name, plan.run_id))
 
 
 def _too_large(plan: Plan) -> str | None:

@@ -48,6 +48,11 @@ def final_begun_key(project: str, run_id: str) -> str:
     return names.run(project, run_id) + "slices/final.begun.json"
 
 
+def shard_key(project: str, run_id: str, shard: int, of: int) -> str:
+    """The trees of one of `of` shards of the final forest."""
+    return names.run(project, run_id) + f"slices/shards/{of:02d}/{shard:02d}.skops"
+
+
 def compute_key(project: str, run_id: str, step: str) -> str:
     return names.run(project, run_id) + f"compute/{step}.json"
 

@@ -10,12 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from tidemill import canonical
 from tidemill.data.profile import PREDICTION, build_profile
+from tidemill.errors import RecordNotFound
 from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Kind
-from tidemill.training import artifacts, facts, pipeline, provenance, served_form, threads
+from tidemill.training import artifacts, facts, pipeline, provenance, served_form, shards, threads
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
@@ -30,9 +32,11 @@ def fit_final(
     worker: Worker,
     objects: ObjectStore,
     clock: Clock,
+    of: int | None = None,
 ) -> dict[str, Any]:
     """The key of `final.json`, and whether the worker's time ended before the fit, so that it is to be called
-    again (`more`). Raises RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
+    again (`more`). `of`: the shards that other machines have grown; default: those of the project file. Raises
+    RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
     key = facts.final_key(project, run_id)
     if not objects.exists(key):
         begun = clock()
@@ -40,16 +44,57 @@ def fit_final(
         best = facts.read(objects, facts.best_key(project, run_id))
         marker = facts.final_begun_key(project, run_id)
         again = not objects.put_new(marker, b"{}", content_type="application/json")
+        own = plan.project.compute.shards if of is None else of
+        shards_of = own if shards.can_be_sharded(best["algorithm"]) else 1
         slices = Slices(objects, facts.slices_key(project, run_id, "final"), clock, worker.left, again)
         try:
-            digests = _write_artifacts(plan, best, objects, slices)
+            digests = _write_artifacts(plan, best, objects, slices, shards_of)
         except OutOfTime:
             return {"final_key": key, "more": True}
         facts.keep(objects, key, {**_final(plan, best, digests), **worker.spent(begun, slices.seconds(clock()))})
     return {"final_key": key, "more": False}
 
 
-def _write_artifacts(plan: Plan, best: dict[str, Any], objects: ObjectStore, slices: Slices) -> dict[str, str]:
+def fit_shard(*, project: str, run_id: str, shard: int, of: int, objects: ObjectStore) -> dict[str, Any]:
+    """Grow one of `of` shards of the final forest, for FitFinal to merge. Raises RecordNotFound,
+    ArtifactCorrupt."""
+    key = facts.shard_key(project, run_id, shard, of)
+    if not objects.exists(key):
+        plan = read_plan(objects, project, run_id)
+        best = facts.read(objects, facts.best_key(project, run_id))
+        rows = _fitted_on({part: part_of(plan, part, objects) for part in ("train", "validation")})
+        grown = _grown(plan, best, rows, shard, of)
+        facts.keep_bytes(objects, key, artifacts.save(grown), content_type="application/octet-stream")
+    return {"shard": shard}
+
+
+def _grown(plan: Plan, best: Mapping[str, Any], rows: Arrays, shard: int, of: int) -> Pipeline:
+    return shards.grow(
+        best["algorithm"], best["parameters"], rows, project=plan.project, seed=plan.seed, shard=shard, of=of
+    )
+
+
+def _merged(plan: Plan, best: Mapping[str, Any], rows: Arrays, objects: ObjectStore, of: int) -> Pipeline:
+    """The forest of its shards; one that was lost is grown here."""
+    found = []
+    for shard in range(of):
+        try:
+            body = objects.get(facts.shard_key(plan.project.name, plan.run_id, shard, of))
+            found.append(artifacts.load(body, canonical.sha256(body)))
+        except RecordNotFound:
+            found.append(_grown(plan, best, rows, shard, of))
+    return shards.merged(found)
+
+
+def _fitted_on(parts: Mapping[str, Arrays]) -> Arrays:
+    """The rows of the final fit: all but the holdout."""
+    train, validation = parts["train"], parts["validation"]
+    return {column: np.concatenate([train[column], validation[column]]) for column in train}
+
+
+def _write_artifacts(
+    plan: Plan, best: dict[str, Any], objects: ObjectStore, slices: Slices, of: int
+) -> dict[str, str]:
     """The digests of the three files."""
 
     def kept(file: str, body: bytes) -> bytes:
@@ -57,8 +102,11 @@ def _write_artifacts(plan: Plan, best: dict[str, Any], objects: ObjectStore, sli
         key = facts.final_key(plan.project.name, plan.run_id, file)
         return facts.keep_bytes(objects, key, body, content_type=content_type)
 
+    def fitted(rows: Arrays) -> Pipeline:
+        return _merged(plan, best, rows, objects, of) if of > 1 else _fitted(plan, best, rows, slices)
+
     parts = {part: part_of(plan, part, objects) for part in facts.PARTS}
-    return {file: canonical.sha256(body) for file, body in build(plan, best, parts, kept, slices).items()}
+    return {file: canonical.sha256(body) for file, body in build(plan, best, parts, kept, fitted).items()}
 
 
 def build(
@@ -66,28 +114,32 @@ def build(
     best: Mapping[str, Any],
     parts: Mapping[str, Arrays],
     kept: Callable[[str, bytes], bytes],
-    slices: Slices | None = None,
+    fitted: Callable[[Arrays], Pipeline] | None = None,
 ) -> dict[str, bytes]:
     """The three files. `kept` is told the name and the bytes of each and gives the bytes that stand. The others
     are made from the first as it stands, so that they belong together even if the first was written by a process
-    that died, and this fit differs in a bit. Raises OutOfTime, from `slices`."""
-    project, train, validation = plan.project, parts["train"], parts["validation"]
-    fitted_on = {column: np.concatenate([train[column], validation[column]]) for column in train}
-    cut = slices is not None and slices.cut(_expected(plan, best))
-    model = pipeline.fit(
-        best["algorithm"],
-        best["parameters"],
-        fitted_on,
-        project=project,
-        seed=plan.seed,
-        on_step=slices.after if cut and slices else None,
-        begun=slices.begun() if cut and slices else None,
-    )
+    that died, and this fit differs in a bit. `fitted` fits the rows; default: in one go."""
+    project, fitted_on = plan.project, _fitted_on(parts)
+    model = fitted(fitted_on) if fitted else _fitted(plan, best, fitted_on)
     saved = kept("model.skops", artifacts.save(model))
     model = artifacts.load(saved, canonical.sha256(saved))
     served = kept("model.onnx", served_form.convert(model, project))
     profile = canonical.dumps(_profile(plan, model, fitted_on, parts["holdout"]))
     return {"model.skops": saved, "model.onnx": served, "profile.json": kept("profile.json", profile)}
+
+
+def _fitted(plan: Plan, best: Mapping[str, Any], rows: Arrays, slices: Slices | None = None) -> Pipeline:
+    """The best point fitted on these rows, in one go or cut into slices. Raises OutOfTime."""
+    cut = slices is not None and slices.cut(_expected(plan, best))
+    return pipeline.fit(
+        best["algorithm"],
+        best["parameters"],
+        rows,
+        project=plan.project,
+        seed=plan.seed,
+        on_step=slices.after if cut and slices else None,
+        begun=slices.begun() if cut and slices else None,
+    )
 
 
 def _expected(plan: Plan, best: Mapping[str, Any]) -> timedelta | None:

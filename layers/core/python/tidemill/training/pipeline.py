@@ -47,7 +47,7 @@ class Begun(NamedTuple):
 _FOREST_SIZE = 100
 _GROWS = {"gradient_boosting": "max_iter", "random_forest": "n_estimators", "extra_trees": "n_estimators"}
 _LINEAR = ("linear", "elastic_net")
-_FORESTS = {
+FORESTS = {
     "random_forest": (RandomForestClassifier, RandomForestRegressor),
     "extra_trees": (ExtraTreesClassifier, ExtraTreesRegressor),
 }
@@ -70,26 +70,39 @@ def fit(
     same, bit by bit, with and without, and if it goes on with a fit that was `begun` on the same rows. Raises what
     scikit-learn raises for data or parameters it cannot work with (ValueError, ArithmeticError).
     """
-    frame, target = to_frame(arrays, project.features), arrays[project.target]
-    numbers = [name for name, column in project.feature_columns().items() if column.type.numeric]
-    categories = [name for name in project.features if name not in numbers]
-    fresh = Pipeline(
-        [
-            (COLUMNS, _columns(algorithm, project.recipe, numbers, categories, frame)),
-            (ESTIMATOR, _estimator(algorithm, project, parameters, seed)),
-        ]
-    )
+    frame, target = to_frame(arrays, project.features), known(arrays, project)
+    fresh = unfitted(algorithm, parameters, arrays, project=project, seed=seed)
     pipeline = begun.pipeline if begun else fresh
-    known = target.astype(np.int64) if project.task == "classification" else target
     if on_step is None or algorithm not in _GROWS:
-        pipeline.fit(frame, known)
+        pipeline.fit(frame, target)
         _settle(algorithm, pipeline)
         if on_step is not None:
             on_step(1, 1, pipeline)
     else:
         size = getattr(fresh[ESTIMATOR], _GROWS[algorithm])
-        _grow(algorithm, pipeline, size, frame, known, on_step, done=begun.step if begun else 0)
+        _grow(algorithm, pipeline, size, frame, target, on_step, done=begun.step if begun else 0)
     return pipeline
+
+
+def unfitted(
+    algorithm: Algorithm, parameters: Mapping[str, int | float], arrays: Arrays, *, project: Project, seed: int
+) -> Pipeline:
+    """The pipeline that is fitted on these rows. It depends on them where columns have no value, or rare ones."""
+    frame = to_frame(arrays, project.features)
+    numbers = [name for name, column in project.feature_columns().items() if column.type.numeric]
+    categories = [name for name in project.features if name not in numbers]
+    return Pipeline(
+        [
+            (COLUMNS, _columns(algorithm, project.recipe, numbers, categories, frame)),
+            (ESTIMATOR, _estimator(algorithm, project, parameters, seed)),
+        ]
+    )
+
+
+def known(arrays: Arrays, project: Project) -> NDArray[Any]:
+    """The target as it is fitted, shape [n]: classes as integers."""
+    target = arrays[project.target]
+    return target.astype(np.int64) if project.task == "classification" else target
 
 
 def _grow(
@@ -178,8 +191,8 @@ def _estimator(algorithm: Algorithm, project: Project, parameters: Mapping[str, 
     if algorithm == "gradient_boosting":
         boosting = HistGradientBoostingClassifier if classifies else HistGradientBoostingRegressor
         return boosting(**parameters, **weight, early_stopping=False, random_state=seed)
-    if algorithm in _FORESTS:
-        classifier, regressor = _FORESTS[algorithm]
+    if algorithm in FORESTS:
+        classifier, regressor = FORESTS[algorithm]
         forest = classifier if classifies else regressor
         return forest(**parameters, **weight, n_estimators=_FOREST_SIZE, random_state=seed)
     if algorithm == "elastic_net":

@@ -11,13 +11,15 @@ from tidemill.ports import ObjectStore
 from tidemill.training import facts
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.run_study import RunStudy
+from tidemill.training.shards import can_be_sharded
 from tidemill.training.studies.storage import StudyStorage
 
 LOST = "it left no result"
 
 
 def select_best(*, project: str, run_id: str, objects: ObjectStore, studies: StudyStorage) -> dict[str, Any]:
-    """The number and the value of the best trial, and where the project file says that it is fitted. Raises
+    """The number and the value of the best trial, where the project file says that it is fitted, and what each of
+    the `shards` is called with that fit it (none unless it is a forest). Raises
     RecordNotFound (no such run), RunFailed (no trial completed, or none keeps the constraints)."""
     key = facts.best_key(project, run_id)
     plan = read_plan(objects, project, run_id)
@@ -25,7 +27,11 @@ def select_best(*, project: str, run_id: str, objects: ObjectStore, studies: Stu
         study = RunStudy(plan, studies)
         facts.keep(objects, key, _best(plan, _closed(plan, study, objects), study.lost_slots()))
     best = facts.read(objects, key)
-    return {"trial": best["trial"], "value": best["value"], "compute": plan.project.compute.kind}
+    count = plan.project.compute.shards if can_be_sharded(best["algorithm"]) else 1
+    ids = {"project": project, "run_id": run_id}
+    shards = [{**ids, "shard": shard, "of": count} for shard in range(count)] if count > 1 else []
+    told = {name: best[name] for name in ("trial", "value")}
+    return {**told, "compute": plan.project.compute.kind, "shards": shards}
 
 
 def _closed(plan: Plan, study: RunStudy, objects: ObjectStore) -> list[dict[str, Any]]:

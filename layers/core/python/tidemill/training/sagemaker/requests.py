@@ -19,6 +19,7 @@ from tidemill.training import facts
 from tidemill.training.pipeline import STEPS
 from tidemill.training.plan import Plan
 from tidemill.training.sagemaker.ranges import ranges
+from tidemill.training.shards import can_be_sharded
 
 METRIC = "objective"
 METRIC_LINE = METRIC + "={};"
@@ -62,9 +63,12 @@ def slot_task(slot: int) -> dict[str, str]:
     return {"task": "slot", "slot": str(slot)}
 
 
-def fit_job(plan: Plan, place: Place, execution: str) -> Request:
-    """The training job of the final fit."""
-    return _training_job(plan, place, _name(plan, place, execution, "fit"), {"task": "fit"})
+def fit_job(plan: Plan, place: Place, execution: str, algorithm: Algorithm) -> Request:
+    """The training job of the final fit. Instances share the trees of a forest."""
+    request = _training_job(plan, place, _name(plan, place, execution, "fit"), {"task": "fit"})
+    instances = plan.project.compute.instance_count if can_be_sharded(algorithm) else 1
+    request["ResourceConfig"] = {**request["ResourceConfig"], "InstanceCount": instances}
+    return request
 
 
 def tuning_jobs(plan: Plan, place: Place, execution: str, done: Counter[Algorithm]) -> list[Request]:
