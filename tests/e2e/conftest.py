@@ -29,13 +29,19 @@ PEBBLES = {
     }
 }
 
-# `flights` whose slots and final fit are spot training jobs, and whose trials are those of tuning jobs.
+# `flights` whose slots and final fit are spot training jobs; and whose trials are those of tuning jobs, and whose
+# forest two machines grow.
 FERRIES = {
     "search": {"sampler": "tpe", "trials": 4, "concurrency": 2},
     "compute": {"kind": "sagemaker", "instance_count": 2, "spot": True},
 }
 BARGES = {
-    "search": {"sampler": "sagemaker", "trials": 4, "concurrency": 2},
+    "search": {
+        "sampler": "sagemaker",
+        "trials": 4,
+        "concurrency": 2,
+        "algorithms": ["random_forest", "extra_trees"],
+    },
     "compute": {"kind": "sagemaker", "instance_count": 2},
 }
 MORE = {"pebbles": ("diamonds", PEBBLES), "ferries": ("flights", FERRIES), "barges": ("flights", BARGES)}

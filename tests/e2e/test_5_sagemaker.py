@@ -59,7 +59,7 @@ def test_a_tuning_job_draws_the_trials_of_each_algorithm(deployment: Deployment,
     assert rows["barges"]["state"] == "passed", rows["barges"]
     trials = reading.trials(deployment.objects, "barges", "barges-v00001")
     assert [trial["trial"] for trial in trials] == list(range(TRIALS))
-    assert sorted(trial["algorithm"] for trial in trials) == ["gradient_boosting"] * 2 + ["linear"] * 2
+    assert sorted(trial["algorithm"] for trial in trials) == ["extra_trees"] * 2 + ["random_forest"] * 2
     found = jobs(deployment, "barges")
     tuned = {name: job for name, job in found.items() if job["HyperParameters"]["task"] == "trial"}
     assert {trial["job"] for trial in trials} == set(tuned)
@@ -67,7 +67,10 @@ def test_a_tuning_job_draws_the_trials_of_each_algorithm(deployment: Deployment,
     for name, job in tuned.items():
         metric = next(each for each in job["FinalMetricDataList"] if each["MetricName"] == "objective")
         assert metric["Value"] == pytest.approx(values[name], rel=1e-6)
-    assert [job["HyperParameters"]["task"] for name, job in found.items() if name not in tuned] == ["fit"]
+    (fit,) = (job for name, job in found.items() if name not in tuned)
+    assert (fit["HyperParameters"]["task"], fit["ResourceConfig"]["InstanceCount"]) == ("fit", 2)
+    shards = list(deployment.objects.keys("runs/barges/barges-v00001/slices/shards/"))
+    assert [key.rsplit("/", 2)[1:] for key in shards] == [["02", "00.skops"], ["02", "01.skops"]]
 
 
 @pytest.mark.parametrize("project", PROJECTS)
