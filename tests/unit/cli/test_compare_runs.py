@@ -139,13 +139,26 @@ def test_weak_comparisons_are_said_to_be_weak(stage: Stage) -> None:
     assert compared(stage, A, "same")["notes"] == ["not evaluated: same"]
 
 
+def test_where_a_run_computed_is_told_with_the_reason_and_its_price(stage: Stage) -> None:
+    why = {"kind": "sagemaker", "why": "the project file says `compute: sagemaker`"}
+    stage.write(A, "compute/search.json", why)
+    facts = experiment.of(stage.index, stage.objects, "flights", A)
+    assert experiment.where(facts["compute"]) == f"search on SageMaker: {why['why']}"
+    assert experiment.where(experiment.of(stage.index, stage.objects, "flights", B)["compute"]) is None
+    spent = {**facts["cost"], "gb_seconds": 0.0, "instance_seconds": 95.5, "unpriced": ["ml.p9.huge"]}
+    assert experiment.price(spent).endswith(
+        "(0 GB-seconds, 96 s on SageMaker, without ml.p9.huge, whose price is not known here, "
+        "list prices us-east-1, 2026-11)"
+    )
+
+
 def test_a_runs_time_and_cost_are_added_up(stage: Stage) -> None:
     facts = experiment.of(stage.index, stage.objects, "flights", A)
     assert facts["seconds"] == 200
     assert facts["cost"]["gb_seconds"] == 12 * 10 + 8
-    assert facts["cost"]["transitions"] == 12 + 2 * 3 + 12 * 2
+    assert facts["cost"]["transitions"] == 15 + 2 * 3 + 12 * 2
     assert facts["counts"] == {"complete": 12, "pruned": 0, "failed": 0}
-    assert experiment.price(facts["cost"]) == "$0.0032 (128 GB-seconds, list prices us-east-1, 2026-11)"
+    assert experiment.price(facts["cost"]) == "$0.0033 (128 GB-seconds, list prices us-east-1, 2026-11)"
     assert [experiment.duration(each) for each in (None, 4.21, 59.99, 200, 3920)] == [
         None,
         "4.2 s",
@@ -191,7 +204,7 @@ def test_a_wrong_command_line_says_what_is_wrong(run: Callable[..., Any], tmp_pa
 
 def test_show_tells_time_cost_and_origin(run: Callable[..., Any]) -> None:
     shown = run("show", "flights", A).stdout
-    for words in ("3 min 20 s", "$0.0032 (128 GB-seconds", "Made with", "dddddddddddd", "2.0.1"):
+    for words in ("3 min 20 s", "$0.0033 (128 GB-seconds", "Made with", "dddddddddddd", "2.0.1"):
         assert words in shown
     assert json.loads(run("show", "flights", A, "--json").stdout)["made_with"]["seed"] == 7
 

@@ -63,6 +63,28 @@ def test_a_fault_is_named_with_its_place(document: object, place: str) -> None:
         projects.parse(document)
 
 
+def test_compute_and_search_have_short_forms() -> None:
+    short = projects.parse(changed(compute="sagemaker", search="sagemaker"))
+    assert short == projects.parse(changed(compute={"kind": "sagemaker"}, search={"sampler": "sagemaker"}))
+    assert projects.parse(VALID).compute.kind == "lambda"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"search": "sagemaker"}, "needs `compute: sagemaker`"),
+        ({"search": "sagemaker", "compute": "auto"}, "needs `compute: sagemaker`"),
+        ({"compute": "sagemaker", "search": {"sampler": "sagemaker", "pruner": "median"}}, "rules of their own"),
+        ({"compute": "sagemaker", "search": {"sampler": "sagemaker", "warm_start": 2}}, "rules of their own"),
+        ({"compute": {"instance_type": "t3.large"}}, "compute.instance_type"),
+        ({"compute": "fargate"}, "compute.kind"),
+    ],
+)
+def test_a_compute_that_cannot_be_is_refused(changes: dict, words: str) -> None:
+    with pytest.raises(ProjectInvalid, match=words):
+        projects.parse(changed(**changes))
+
+
 def test_an_unknown_project_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / projects.PACKAGE
     package.mkdir()

@@ -34,6 +34,18 @@ def test_a_run_is_its_trials_and_its_final_fit() -> None:
     assert cost.of_run([], None, slots=1).gb_seconds == 0
 
 
+def test_a_machine_of_sagemaker_costs_by_its_time() -> None:
+    hour = {"seconds": 3600.0, "gb_seconds": 3600.0 * 16}
+    trials = [{**hour, "instance": "ml.m5.xlarge"}, {**hour, "instance": "ml.p9.huge"}, hour]
+    found = cost.of_run(trials, None, slots=1)
+    assert (found.gb_seconds, found.instance_seconds, found.unpriced) == (3600.0 * 16, 7200.0, ("ml.p9.huge",))
+    assert found.invocations == 6 + 1 + 1
+    by_hand = 0.23 + 3600 * 16 * 0.0000166667 + 8 * 0.0000002 + found.transitions * 0.000025
+    assert found.dollars == pytest.approx(by_hand)
+    assert cost.of_work(trials[0]) == 0.23
+    assert cost.of_work(trials[1]) == 0.0
+
+
 def test_the_steps_are_those_of_the_state_machine() -> None:
     machine = json.loads(MACHINE.read_text())
     assert len(_way(machine, {"MoreTrials": "SlotDone"})) == cost.STEPS

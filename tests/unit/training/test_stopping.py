@@ -94,3 +94,10 @@ def test_what_failed_or_was_pruned_brought_nothing_and_what_runs_does_not_count(
 def test_a_negative_best_value_improves_downwards() -> None:
     assert stale([trial(0, -1.0, end=0), trial(1, -1.2, end=1)], 0.1) == 0
     assert stale([trial(0, -1.0, end=0), trial(1, -1.05, end=1)], 0.1) == 1
+
+
+def test_dollars_of_a_machine_are_those_of_its_time() -> None:
+    trials = [trial(0, 1.0, end=3600)]
+    trials[0].user_attrs.update(seconds=3600.0, gb_seconds=1.0, instance="ml.m5.xlarge")
+    assert enough(Stop(dollars=0.24), trials) is None
+    assert enough(Stop(dollars=0.23), trials) == "trials cost $0.2300 (stop.dollars: 0.23)"
