@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from tidemill import names
@@ -62,6 +63,17 @@ def test_a_slot_runs_all_trials_that_are_left(new_mill: Any, monkeypatch: Any, c
     trial = mill.file("trials/0001.json")
     assert (trial["state"], trial["instance"]) == ("complete", "ml.c5.xlarge")
     assert trial["log"] == {"group": names.TRAINING_LOGS, "stream": "tidemill-test-job/algo-1-"}
+
+
+def test_boto3_finds_the_region_that_sagemaker_tells(
+    new_mill: Any, monkeypatch: Any, container: Container
+) -> None:
+    opened(new_mill(search={"trials": 1}), monkeypatch)
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "")  # so that it is put back
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    container.run({"task": "slot", "slot": "0"})
+    assert boto3.session.Session().region_name == "eu-north-1"
 
 
 def test_a_tuned_trial_says_its_objective(

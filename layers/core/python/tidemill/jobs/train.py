@@ -91,6 +91,8 @@ def say(line: str) -> None:
 
 def main() -> None:
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    # SageMaker tells the region as AWS_REGION, boto3 looks for the other name.
+    os.environ.setdefault("AWS_DEFAULT_REGION", os.environ.get("AWS_REGION", ""))
     hyperparameters = json.loads((base / "input" / "config" / "hyperparameters.json").read_text())
     try:
         left = work(hyperparameters, os.environ["TRAINING_JOB_NAME"], base)
