@@ -65,7 +65,7 @@ def _trained(project: Project, data: Path, folder: Path, run: str | None, seed: 
     """What is known of the run, and its `folder`."""
     # Not at the top: scikit-learn takes a second to import, which every other command would wait for.
     from tidemill.training.plan import Options
-    from tidemill.training.run_here import run_here
+    from tidemill.training.run_here import Here, run_here
 
     objects, index = DirectoryObjects(folder), SqliteIndex(folder / "index.sqlite")
     say = show.note()
@@ -74,17 +74,11 @@ def _trained(project: Project, data: Path, folder: Path, run: str | None, seed: 
         version, _ = local_store.commit(data, store, clock=_now)
     run_id = _run_id(project.name, version, run)
     with say.status("the rows are prepared") as status:
-        run_here(
-            project=project,
-            dataset_version=version,
-            run_id=run_id,
-            options=Options() if seed is None else Options(seed=seed),
-            objects=objects,
-            index=index,
-            clock=_now,
-            source=source(),
-            watch=lambda state, answer: _tell(say, status, project.search.trials, state, answer),
+        here = Here(
+            objects, index, _now, source(), lambda state, answer: _tell(say, status, project, state, answer)
         )
+        options = Options() if seed is None else Options(seed=seed)
+        run_here(project=project, dataset_version=version, run_id=run_id, options=options, here=here)
     facts = experiment.of(index, objects, project.name, run_id)
     # Nobody is billed for this machine.
     return {**facts, "cost": None, "folder": str(folder / "runs" / project.name / run_id)}
@@ -97,7 +91,8 @@ def _run_id(project: str, version: int, run: str | None) -> str:
     return run or f"{of_version}-local-{_now():%Y%m%d%H%M%S}"
 
 
-def _tell(say: Any, status: Any, trials: int, state: str, answer: dict[str, Any]) -> None:
+def _tell(say: Any, status: Any, project: Project, state: str, answer: dict[str, Any]) -> None:
+    trials = project.search.trials
     if state == "RunTrial":
         value = "" if answer["value"] is None else f"  {answer['value']:.5g}"
         say.print(f"trial {answer['trial']}  {answer['state']}{value}")

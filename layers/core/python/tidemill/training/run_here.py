@@ -6,6 +6,7 @@ this one. Resumes like one: what has its file is not done again.
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tidemill.ports import Clock, Index, ObjectStore
@@ -22,81 +23,62 @@ from tidemill.training.studies.storage import StudyStorage
 from tidemill.training.threads import limited
 from tidemill.training.worker import Worker
 
-Watch = Callable[[str, dict[str, Any]], None]
 REASON = "a run on this machine"
 
 
+@dataclass(frozen=True)
+class Here:
+    """Where a run is kept, and who hears of it: `watch` of each state's answer. `source` is what the code was made
+    from (`provenance.source_of`)."""
+
+    objects: ObjectStore
+    index: Index
+    clock: Clock
+    source: Mapping[str, Any]
+    watch: Callable[[str, dict[str, Any]], None]
+
+
 def run_here(
-    *,
-    project: Project,
-    dataset_version: int,
-    run_id: str,
-    options: Options,
-    objects: ObjectStore,
-    index: Index,
-    clock: Clock,
-    source: Mapping[str, Any],
-    watch: Watch,
+    *, project: Project, dataset_version: int, run_id: str, options: Options, here: Here
 ) -> dict[str, Any]:
-    """How the run ended (`state`: `passed` or `refused`). `watch` hears of each state's answer. `source` is what
-    the code was made from (`provenance.source_of`).
-
-    Raises what the states raise, after the run's row has been closed as `failed` with the reason.
-    """
+    """How the run ended (`state`: `passed` or `refused`). Raises what the states raise, after the run's row has
+    been closed as `failed` with the reason."""
+    ports: dict[str, Any] = {"objects": here.objects, "index": here.index, "clock": here.clock}
     ids: dict[str, Any] = {"project": project.name, "run_id": run_id}
-    closing: dict[str, Any] = {**ids, "objects": objects, "index": index, "clock": clock}
+    asked: dict[str, Any] = {
+        "dataset_version": dataset_version,
+        "reason": REASON,
+        "trigger": "manual",
+        "options": options,
+    }
     try:
-        passed = _through(
-            project, dataset_version, run_id, options, objects, index, clock, source=source, watch=watch
-        )
+        with limited(os.environ):
+            prepared = prepare_data(project=project, run_id=run_id, rehearsal=True, **asked, **ports)
+            here.watch("PrepareData", prepared)
+            passed = _searched_and_judged(ids, options, here)
     except Exception as error:
-        close_run(**closing, state="failed", error={"Error": type(error).__name__, "Cause": str(error)})
+        close_run(**ids, **ports, state="failed", error={"Error": type(error).__name__, "Cause": str(error)})
         raise
-    return close_run(**closing, state="passed" if passed else "refused", error=None)
+    return close_run(**ids, **ports, state="passed" if passed else "refused", error=None)
 
 
-def _through(
-    project: Project,
-    dataset_version: int,
-    run_id: str,
-    options: Options,
-    objects: ObjectStore,
-    index: Index,
-    clock: Clock,
-    *,
-    source: Mapping[str, Any],
-    watch: Watch,
-) -> bool:
-    """All states but the last. Whether the candidate passed its gates."""
-    ids: dict[str, Any] = {"project": project.name, "run_id": run_id}
-    studies = StudyStorage(lambda: (index, objects), project.name)
+def _searched_and_judged(ids: dict[str, Any], options: Options, here: Here) -> bool:
+    """The states from PlanTrials to EvaluateCandidate. Whether the candidate passed."""
+    objects, index, clock = here.objects, here.index, here.clock
     worker = Worker(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20)
-    ports: dict[str, Any] = {"objects": objects, "studies": studies}
-    opening: dict[str, Any] = {"reason": REASON, "trigger": "manual", "options": options, "rehearsal": True}
-    with limited(os.environ):
-        watch(
-            "PrepareData",
-            prepare_data(
-                project=project,
-                dataset_version=dataset_version,
-                run_id=run_id,
-                **opening,
-                objects=objects,
-                index=index,
-                clock=clock,
-            ),
-        )
-        planned = plan_trials(
-            project_name=project.name, run_id=run_id, options=options, index=index, source=source, **ports
-        )
-        watch("PlanTrials", planned)
-        while True:
-            trial = run_trial(**ids, slot=0, worker=worker, index=index, clock=clock, **ports)
-            if not trial["more"]:
-                break
-            watch("RunTrial", trial)
-        watch("SelectBest", select_best(**ids, **ports))
-        watch("FitFinal", fit_final(**ids, worker=worker, objects=objects, clock=clock))
-        judged = evaluate_candidate(**ids, objects=objects, index=index)
-        watch("EvaluateCandidate", judged)
+    ports: dict[str, Any] = {
+        "objects": objects,
+        "studies": StudyStorage(lambda: (index, objects), ids["project"]),
+    }
+    named = {"project_name": ids["project"], "run_id": ids["run_id"]}
+    here.watch("PlanTrials", plan_trials(**named, options=options, index=index, source=here.source, **ports))
+    while True:
+        trial = run_trial(**ids, slot=0, worker=worker, index=index, clock=clock, **ports)
+        if not trial["more"]:
+            break
+        here.watch("RunTrial", trial)
+    here.watch("SelectBest", select_best(**ids, **ports))
+    here.watch("FitFinal", fit_final(**ids, worker=worker, objects=objects, clock=clock))
+    judged = evaluate_candidate(**ids, objects=objects, index=index)
+    here.watch("EvaluateCandidate", judged)
     return bool(judged["passed"])
