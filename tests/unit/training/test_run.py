@@ -23,6 +23,7 @@ def test_a_run_leaves_its_evidence_and_a_row(walked: Any) -> None:
         "prepared/train.npz",
         "prepared/validation.npz",
         "prepared/holdout.npz",
+        "slices/final.begun.json",
         "trials/0000.json",
         "trials/0001.json",
         "best.json",
