@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import boto3
 import optuna
 import yaml
+from botocore.client import BaseClient
 from moto import mock_aws
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
@@ -56,6 +58,7 @@ def rows() -> Iterator[Row]:
         yield Row("memory", alone(InMemoryStorage), None)
         with on_moto() as moto:
             yield Row("Tidemill, DynamoDB on moto", alone(lambda: moto), None)
+            yield Row("the same, without what moto and boto3 take", own(moto), None)
         for name, make in (("Optuna, SQLite", sqlite), ("Optuna, journal file", journal)):
             yield Row(name, alone(lambda: make(str(work / "alone"))), together(make, str(work / "together")))  # noqa: B023
         cloud = on_the_cloud.deployed(work, {PROJECT: trifles()})
@@ -73,6 +76,27 @@ def alone(storage: Callable[[], BaseStorage]) -> float:
     """One worker: the median of several studies."""
     made = storage()
     return statistics.median(_timed(optuna.create_study(storage=made), TRIALS) for _ in range(ROUNDS)) / TRIALS
+
+
+def own(storage: BaseStorage) -> float:
+    """What is not spent within calls of boto3: the storage's own work."""
+    inside, call = 0.0, BaseClient._make_api_call
+
+    def timed(client: BaseClient, *arguments: Any) -> Any:
+        nonlocal inside
+        start = time.perf_counter()
+        try:
+            return call(client, *arguments)
+        finally:
+            inside += (time.perf_counter() - start) * 1000
+
+    found = []
+    with mock.patch.object(BaseClient, "_make_api_call", timed):
+        for _ in range(ROUNDS):
+            study = optuna.create_study(storage=storage)
+            inside = 0.0
+            found.append(_timed(study, TRIALS) - inside)
+    return statistics.median(found) / TRIALS
 
 
 def _timed(study: optuna.Study, trials: int) -> float:
