@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("quality", "overhead"), help="one of the two parts")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    versions = search_peers.install()
+    versions = {} if options.only == "overhead" else search_peers.install()
     facts = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         *measure.machine(Path.cwd()),
@@ -52,7 +52,8 @@ def quality(objective: Objective | Several, seeds: int, processes: int, wanted: 
         found[each.name] = each.runs
     pairs = list(zip(found.get("TPE", ()), found.get("*Optuna*: TPE", ()), strict=True))
     same = sum(ours == theirs for ours, theirs in pairs)
-    say(f"\nTPE on Tidemill's storage found exactly what Optuna's found in {same} of {len(pairs)} searches.\n")
+    compared = f"TPE on Tidemill's storage found exactly what Optuna's found in {same} of {len(pairs)} searches.\n"
+    say(f"\n{compared}" if pairs else "")
 
 
 def meaning(objective: Objective | Several) -> str:

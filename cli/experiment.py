@@ -35,10 +35,17 @@ def of(index: Index, objects: ObjectStore, project: str, run_id: str) -> Facts:
         "seconds": _seconds(facts.get("at"), facts.get("ended_at")),
         "cost": _cost(plan, trials, final),
         "made_with": made_with(plan, final) if plan else None,
-        "compute": {step: reading.document(objects, f"{folder}compute/{step}.json") for step in ("search", "fit")},
+        "compute": _compute(plan, objects, folder),
         "rows": plan["rows"] if plan else None,
         "holdout": plan["sha256"]["holdout"] if plan else None,
     }
+
+
+def _compute(plan: Facts | None, objects: ObjectStore, folder: str) -> dict[str, Facts | None]:
+    """What was chosen for each step, of a run that had a choice."""
+    if plan is None or plan["project"].get("compute", {}).get("kind", "lambda") == "lambda":
+        return {}
+    return {step: reading.document(objects, f"{folder}compute/{step}.json") for step in ("search", "fit")}
 
 
 def made_with(plan: Mapping[str, Any], final: Mapping[str, Any] | None) -> Facts:

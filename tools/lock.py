@@ -1,8 +1,8 @@
-"""Compile every lock anew: the checkout's, uv's own, and one per third-party layer (`make lock`).
+"""Compile every lock anew: the checkout's, uv's own, and one per third-party layer and container (`make lock`).
 
-The layers' locks are constrained by the checkout's, so that the laptop and the functions run the same versions.
-Locks hold hashes and no addresses. With `--keep`, what is locked stays as it is, and only what was added to a
-`requirements.in` is new.
+The layers' and containers' locks are constrained by the checkout's, so that the laptop and the functions run the
+same versions. Locks hold hashes and no addresses. With `--keep`, what is locked stays as it is, and only what was
+added to a `requirements.in` is new.
 """
 
 import subprocess
@@ -30,7 +30,9 @@ def main() -> None:
     compile_lock(ROOT / "requirements.in", checkout, "--python-version", "3.11")
     constrained = ("-c", "requirements.txt")
     compile_lock(ROOT / "tools" / "uv.in", ROOT / "tools" / "uv.txt", "--python-version", "3.11", *constrained)
-    for source in sorted((ROOT / "layers").glob("*/requirements.in")):
+    for source in sorted(ROOT.glob("layers/*/requirements.in")) + sorted(
+        ROOT.glob("containers/*/requirements.in")
+    ):
         compile_lock(source, source.with_suffix(".txt"), "--python-version", "3.13", *constrained)
 
 

@@ -10,7 +10,7 @@ from rich.markdown import Markdown
 from cli import reading, show
 from cli.deployment import Deployment
 from cli.options import STAGE, Json, ProjectName, Stage
-from tidemill import names
+from tidemill.release import card_page
 
 app = typer.Typer(no_args_is_help=True, help="Model versions: what serves, and its evidence.")
 
@@ -57,7 +57,7 @@ def show_model(
     deployment.require_project(project)
     facts = reading.model(deployment.index, deployment.objects, project, version)
     if html is not None:
-        html.write_bytes(deployment.objects.get(names.model(project, version) + "card.html"))
+        html.write_text(card_page.page(facts["card"]), encoding="utf-8")
         show.note().print(f"the card is in {html}", soft_wrap=True)
     show.emit(facts, as_json=as_json, people=_model)
 

@@ -1,6 +1,6 @@
 """State `ChooseCompute` of `training`: whether the search, or the final fit, runs on Lambda or on SageMaker.
 
-Called before and after the search, and before the final fit. Writes nothing.
+Called before and after the search, and before the final fit. Writes `compute/<step>.json` of the run.
 """
 
 from typing import Any

@@ -141,6 +141,9 @@ def test_weak_comparisons_are_said_to_be_weak(stage: Stage) -> None:
 
 def test_where_a_run_computed_is_told_with_the_reason_and_its_price(stage: Stage) -> None:
     why = {"kind": "sagemaker", "why": "the project file says `compute: sagemaker`"}
+    plan = json.loads(stage.objects.get(names.run("flights", A) + "plan.json"))
+    plan["project"]["compute"] = {"kind": "sagemaker"}
+    stage.write(A, "plan.json", plan)
     stage.write(A, "compute/search.json", why)
     facts = experiment.of(stage.index, stage.objects, "flights", A)
     assert experiment.where(facts["compute"]) == f"search on SageMaker: {why['why']}"

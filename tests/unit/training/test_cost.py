@@ -13,8 +13,9 @@ MACHINE = Path(__file__).resolve().parents[3] / "statemachines" / "training.asl.
 
 def test_a_million_invocations_of_a_gigabyte_second() -> None:
     # aws.amazon.com/lambda/pricing: $0.0000166667 a GB-second on x86, $0.0000133334 on Arm, $0.20 a million.
-    assert cost.of_invocations(1e6, 1_000_000) == pytest.approx(16.6667 + 0.20)
-    assert cost.of_invocations(1e6, 1_000_000, "arm64") == pytest.approx(13.3334 + 0.20)
+    assert cost.of_gb_seconds(1e6) == pytest.approx(16.6667)
+    assert cost.of_gb_seconds(1e6, "arm64") == pytest.approx(13.3334)
+    assert cost.PRICES.invocation * 1_000_000 == pytest.approx(0.20)
     assert cost.of_gb_seconds(1, "aarch64") == cost.of_gb_seconds(1, "arm64") < cost.of_gb_seconds(1, "x86_64")
 
 

@@ -213,7 +213,7 @@ class TestAuto:
     def test_rows_that_do_not_fit_into_a_function_are_not_tried_there(
         self, new_mill: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tidemill.training.choose_compute.LAMBDA_BYTES", 50_000)
+        monkeypatch.setattr("tidemill.training.choose_compute.COPIES", 1 << 20)
         mill = new_mill(compute="auto")
         mill.plan()
         chosen = mill.step("choose_compute")
@@ -229,6 +229,24 @@ class TestAuto:
         assert (chosen["kind"], chosen["why"]) == (
             "jobs", "trial 0 (linear): 541 s; a function should take 540 at most",
         )  # fmt: skip
+
+    def test_a_first_trial_that_was_given_up_has_no_time_and_moves_the_rest(self, new_mill: Any) -> None:
+        mill = new_mill(compute="auto")
+        mill.plan()
+        with pytest.raises(mill.Killed):
+            mill.step("run_trial", mill.killer(mill.claimed(0)), slot=0)
+        for loss in ("a", "b"):
+            mill.step("record_loss", slot=0, loss=loss, reason="Sandbox.Timedout: ")
+        assert "seconds" not in mill.file("trials/0000.json")
+        assert mill.step("choose_compute")["kind"] == "jobs"
+
+    def test_a_forest_that_stays_on_lambda_is_grown_in_shards(
+        self, new_mill: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        search = {"trials": 2, "algorithms": ["random_forest"]}
+        machine = sagemaker(new_mill, monkeypatch, compute={"kind": "auto", "shards": 3}, search=search)
+        assert machine.run()["status"] == "SUCCEEDED"
+        assert machine.called.count("FitFinal") == 4
 
     def test_the_choice_stands_for_a_resumed_run(self, new_mill: Any) -> None:
         mill = new_mill(compute="auto")

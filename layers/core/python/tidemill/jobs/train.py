@@ -23,7 +23,7 @@ from tidemill.training import facts
 from tidemill.training.fit_final import fit_final, fit_shard
 from tidemill.training.run_trial import run_trial
 from tidemill.training.run_tuned_trial import run_tuned_trial
-from tidemill.training.worker import Worker
+from tidemill.training.worker import Worker, memory_mb
 
 
 def work(hyperparameters: Mapping[str, str], job: str, base: Path) -> dict[str, Any]:
@@ -79,9 +79,8 @@ def described(base: Path) -> dict[str, Any]:
 def worker(base: Path, job: str) -> Worker:
     """This machine. SageMaker names a log stream `<job>/<host>-<time>`."""
     resources = described(base)
-    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     log = {"group": names.TRAINING_LOGS, "stream": f"{job}/{resources['current_host']}-"}
-    return Worker(memory_mb, log, resources["current_instance_type"])
+    return Worker(memory_mb(), log, resources["current_instance_type"])
 
 
 def say(line: str) -> None:
@@ -92,7 +91,8 @@ def say(line: str) -> None:
 def main() -> None:
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     # SageMaker tells the region as AWS_REGION, boto3 looks for the other name.
-    os.environ.setdefault("AWS_DEFAULT_REGION", os.environ.get("AWS_REGION", ""))
+    if region := os.environ.get("AWS_REGION"):
+        os.environ.setdefault("AWS_DEFAULT_REGION", region)
     hyperparameters = json.loads((base / "input" / "config" / "hyperparameters.json").read_text())
     try:
         left = work(hyperparameters, os.environ["TRAINING_JOB_NAME"], base)

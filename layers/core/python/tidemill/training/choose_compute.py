@@ -15,17 +15,15 @@ from tidemill.training import facts
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.sagemaker import requests
 from tidemill.training.sagemaker.requests import Place
+from tidemill.training.worker import SHARE
 
 Step = Literal["search", "searched", "fit"]
 Kind = Literal["lambda", "sagemaker", "try"]
 
-LAMBDA_BYTES = 3008 << 20
-"""Memory of the functions that fit models."""
+LAMBDA_MB, LAMBDA_SECONDS = 3008, 900
+"""Memory and time of the functions that fit models."""
 COPIES = 8
 """How often a model's fit holds its data in memory, at most: parts, their sum, the encoded columns, bins."""
-LAMBDA_SECONDS = 900
-SHARE = 0.6
-"""The part of a function's time that a fit is planned to take at most."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +55,16 @@ def choose_compute(
         row = index.get(names.pk(project), names.sk_run(run_id)) or {}
         return {"stopped": bool(row.get("stop"))}
     plan = read_plan(objects, project, run_id)
-    chosen = _for_fit(plan, objects) if step == "fit" else _for_search(plan, objects, tried=tried)
-    if chosen.kind == "try":
-        return asdict(chosen)
-    stands = facts.keep(objects, facts.compute_key(project, run_id, step), asdict(chosen))
-    told = {"why": stands["why"]}
+    key = facts.compute_key(project, run_id, step)
+    if not objects.exists(key):
+        chosen = _for_fit(plan, objects) if step == "fit" else _for_search(plan, objects, tried=tried)
+        if chosen.kind == "try":
+            return asdict(chosen)
+        facts.keep(objects, key, asdict(chosen))
+    stands = facts.read(objects, key)
     if stands["kind"] == "lambda":
-        return {"kind": "lambda", **told}
+        return stands
+    told = {"why": stands["why"]}
     if place is None:
         raise ComputeUnavailable(
             f"run {run_id!r} is to compute on SageMaker ({stands['why']}), but this stage has no image for its "
@@ -90,7 +91,9 @@ def _for_search(plan: Plan, objects: ObjectStore, *, tried: bool) -> Choice:
     try:
         first = facts.read(objects, facts.trial_key(plan.project.name, plan.run_id, 0))
     except RecordNotFound:
-        if tried:
+        first = {}
+    if "seconds" not in first:  # no function, or none that was not killed, has tried it
+        if tried or first:
             return Choice("sagemaker", "a function did not come to the end of the first trial")
         return Choice("try", "what a trial takes is not known yet")
     return _by_time(f"trial 0 ({first['algorithm']})", first["seconds"])
@@ -106,11 +109,7 @@ def _for_fit(plan: Plan, objects: ObjectStore) -> Choice:
     trial = facts.read(objects, facts.trial_key(plan.project.name, plan.run_id, best["trial"]))
     if "instance" in trial:
         return Choice("sagemaker", f"trial {best['trial']} was fitted there ({trial['instance']})")
-    rows = plan.rows["train"] + plan.rows["validation"]
-    return _by_time(
-        f"trial {best['trial']} on {plan.rows['train']:,} rows, so {rows:,} rows",
-        trial["seconds"] * rows / plan.rows["train"],
-    )
+    return _by_time(f"all rows, by the time of trial {best['trial']}", plan.on_all_rows(trial["seconds"]))
 
 
 def _best(plan: Plan, objects: ObjectStore) -> facts.JsonObject:
@@ -121,10 +120,10 @@ def _too_large(plan: Plan) -> str | None:
     """Why a function's memory is not enough; None if it is."""
     rows, columns = plan.rows["train"] + plan.rows["validation"], len(plan.project.features) + 1
     size = rows * columns * 8 * COPIES
-    if size <= LAMBDA_BYTES:
+    if size <= LAMBDA_MB << 20:
         return None
     needed = f"to fit {rows:,} rows of {columns} columns takes about {size >> 20:,} MB"
-    return f"{needed}; a function has {LAMBDA_BYTES >> 20:,}"
+    return f"{needed}; a function has {LAMBDA_MB:,}"
 
 
 def _by_time(what: str, seconds: float) -> Choice:

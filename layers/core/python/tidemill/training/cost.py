@@ -87,13 +87,6 @@ def of_work(fact: Mapping[str, Any], processor: str = "x86_64", prices: Prices =
     return float(fact.get("seconds", 0.0)) / 3600 * prices.instance_hour.get(instance, 0.0)
 
 
-def of_invocations(
-    gb_seconds: float, invocations: int = 1, processor: str = "x86_64", prices: Prices = PRICES
-) -> float:
-    """Dollars for so many invocations that took `gb_seconds` together."""
-    return of_gb_seconds(gb_seconds, processor, prices) + invocations * prices.invocation
-
-
 def of_run(
     trials: Iterable[Mapping[str, Any]], final: Mapping[str, Any] | None, *, slots: int, prices: Prices = PRICES
 ) -> Cost:

@@ -144,10 +144,7 @@ def _fitted(plan: Plan, best: Mapping[str, Any], rows: Arrays, slices: Slices | 
 
 def _expected(plan: Plan, best: Mapping[str, Any]) -> timedelta | None:
     """How long the fit takes, by the best trial's time and rows; None if that is not known."""
-    if "seconds" not in best:
-        return None
-    rows = plan.rows["train"] + plan.rows["validation"]
-    return timedelta(seconds=best["seconds"] * rows / plan.rows["train"])
+    return timedelta(seconds=plan.on_all_rows(best["seconds"])) if "seconds" in best else None
 
 
 def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict[str, Any]:

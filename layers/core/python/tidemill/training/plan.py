@@ -87,6 +87,10 @@ class Plan(BaseModel):
         algorithms = self.project.search.algorithms
         return algorithms[number % len(algorithms)]
 
+    def on_all_rows(self, seconds: float) -> float:
+        """How long the final fit takes if a trial took so many seconds: it has the validation rows, too."""
+        return seconds * (self.rows["train"] + self.rows["validation"]) / self.rows["train"]
+
     def features(self) -> list[dict[str, Any]]:
         """The features in their order, each `{name, type, nullable, minimum?, maximum?, allowed?}`."""
         return [described(name, column) for name, column in self.project.feature_columns().items()]

@@ -21,7 +21,7 @@ from tidemill.training.run_trial import run_trial
 from tidemill.training.select_best import select_best
 from tidemill.training.studies.storage import StudyStorage
 from tidemill.training.threads import limited
-from tidemill.training.worker import Worker
+from tidemill.training.worker import Worker, memory_mb
 
 REASON = "a run on this machine"
 
@@ -65,7 +65,7 @@ def run_here(
 def _searched_and_judged(ids: dict[str, Any], options: Options, here: Here) -> bool:
     """The states from PlanTrials to EvaluateCandidate. Whether the candidate passed."""
     objects, index, clock = here.objects, here.index, here.clock
-    worker = Worker(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20)
+    worker = Worker(memory_mb())
     ports: dict[str, Any] = {
         "objects": objects,
         "studies": StudyStorage(lambda: (index, objects), ids["project"]),
@@ -78,7 +78,7 @@ def _searched_and_judged(ids: dict[str, Any], options: Options, here: Here) -> b
             break
         here.watch("RunTrial", trial)
     here.watch("SelectBest", select_best(**ids, **ports))
-    here.watch("FitFinal", fit_final(**ids, worker=worker, objects=objects, clock=clock))
+    here.watch("FitFinal", fit_final(**ids, worker=worker, objects=objects, clock=clock, of=1))
     judged = evaluate_candidate(**ids, objects=objects, index=index)
     here.watch("EvaluateCandidate", judged)
     return bool(judged["passed"])

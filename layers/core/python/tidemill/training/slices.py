@@ -8,7 +8,7 @@ is time.
 Trees grow in parts (`pipeline.STEPS`). After a part, the model so far is a checkpoint, if the last one is a while
 ago or if time runs out; in the latter case `OutOfTime` ends the slice. Whoever comes next, after the slice ended
 or was killed, goes on from the newest checkpoint, and the model is the same, bit by bit, as that of a fit in one
-go. Checkpoints of a finished fit stay as they are, below the run: a fact that nobody reads.
+go. Checkpoints are facts of the run, and stay when the fit is done.
 """
 
 import json
@@ -23,11 +23,10 @@ from tidemill.errors import RecordNotFound
 from tidemill.ports import Clock, ObjectStore
 from tidemill.training import artifacts
 from tidemill.training.pipeline import Begun
+from tidemill.training.worker import SHARE
 
 EVERY = timedelta(seconds=60)
 """How much work may be lost when a slice is killed, beside the part of the fit that was under way."""
-SHARE = 0.6
-"""The part of the time left that a fit in one go is planned to take at most."""
 SPARE = 2.0
 """A further part is begun only if so many times the longest part so far fit into the time that is left."""
 LEAST = timedelta(seconds=20)
@@ -66,7 +65,7 @@ class Slices:
 
     def begun(self) -> Begun | None:
         """The newest checkpoint; None if there is none. Raises ArtifactCorrupt."""
-        keys = sorted(self.objects.keys(self.prefix))
+        keys = list(self.objects.keys(self.prefix))
         if not keys:
             return None
         try:
@@ -97,9 +96,11 @@ class Slices:
         body = artifacts.save(model)
         sha256 = canonical.sha256(body)
         # The model first: a checkpoint that is there has its model.
-        self.objects.put(f"{self._models}{sha256}.skops", body)
+        self.objects.put_new(f"{self._models}{sha256}.skops", body)
         told = {"step": step, "sha256": sha256, "seconds": self.seconds(now)}
-        self.objects.put(f"{self.prefix}{step:03d}.json", canonical.dumps(told))
+        self.objects.put_new(
+            f"{self.prefix}{step:03d}.json", canonical.dumps(told), content_type="application/json"
+        )
         self._saved = now
 
     def seconds(self, now: datetime) -> float:

@@ -1,9 +1,18 @@
 """Who fits a model: a function or a machine of SageMaker, and what its time comes to in a fact."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+SHARE = 0.6
+"""The part of a worker's time that a fit in one go is planned to take at most."""
+
+
+def memory_mb() -> int:
+    """The memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
 @dataclass(frozen=True)

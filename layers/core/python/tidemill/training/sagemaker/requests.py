@@ -52,15 +52,11 @@ def slot_jobs(plan: Plan, place: Place, execution: str) -> list[Request]:
             "slot": slot,
             "losses": 0,
             "request": _training_job(
-                plan, place, _name(plan, place, execution, f"slot-{slot:02d}"), slot_task(slot)
+                plan, place, _name(plan, place, execution, f"slot-{slot:02d}"), {"task": "slot", "slot": str(slot)}
             ),
         }
         for slot in range(count)
     ]
-
-
-def slot_task(slot: int) -> dict[str, str]:
-    return {"task": "slot", "slot": str(slot)}
 
 
 def fit_job(plan: Plan, place: Place, execution: str, algorithm: Algorithm) -> Request:
