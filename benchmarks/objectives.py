@@ -13,7 +13,7 @@ from sklearn.datasets import load_diabetes  # type: ignore[import-untyped]
 from sklearn.ensemble import HistGradientBoostingRegressor  # type: ignore[import-untyped]
 from sklearn.model_selection import cross_val_score  # type: ignore[import-untyped]
 
-from tidemill.training.spaces import space
+from tidemill.training.algorithms import BUILT_IN
 
 Array = NDArray[np.float64]
 
@@ -78,7 +78,8 @@ def boosting(point: Array) -> float:
 def parameters(point: Array) -> dict[str, int | float]:
     """That point of the unit cube as parameters of gradient boosting."""
     found: dict[str, int | float] = {}
-    for part, (name, axis) in zip(point, space("gradient_boosting", "regression").items(), strict=True):
+    axes = BUILT_IN["gradient_boosting"].space("regression")
+    for part, (name, axis) in zip(point, axes.items(), strict=True):
         low, high = axis.range.low, axis.range.high
         value = low * (high / low) ** part if axis.range.log else low + (high - low) * part
         found[name] = round(value) if isinstance(axis.range, IntDistribution) else float(value)

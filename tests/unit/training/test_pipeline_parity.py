@@ -4,6 +4,7 @@ import copy
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from tidemill import projects
 from tidemill.training import pipeline, served_form
+from tidemill.training.algorithms import BUILT_IN
 from tidemill.training.prepare import Arrays
 
 ALGORITHMS = {
@@ -138,7 +140,8 @@ def test_numbers_next_to_each_other_are_told_apart_as_in_training(task: str) -> 
 def test_rounding_thresholds_changes_no_answer(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     project, arrays = project_of(task), arrays_of(task)
     rounded = fitted("gradient_boosting", arrays, project)
-    monkeypatch.setattr(pipeline, "_round_thresholds", lambda model: None)
+    as_it_is = replace(BUILT_IN["gradient_boosting"], settle=lambda boosted: None)
+    monkeypatch.setitem(BUILT_IN, "gradient_boosting", as_it_is)
     plain = fitted("gradient_boosting", arrays, project)
     for asked in (arrays, strange(arrays)):
         answers = [pipeline.predict(model, asked, project.features) for model in (rounded, plain)]

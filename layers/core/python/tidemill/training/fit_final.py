@@ -17,7 +17,7 @@ from tidemill.data.profile import PREDICTION, build_profile
 from tidemill.errors import RecordNotFound
 from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Kind
-from tidemill.training import artifacts, facts, pipeline, provenance, served_form, shards, threads
+from tidemill.training import algorithms, artifacts, facts, pipeline, provenance, served_form, shards, threads
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
@@ -45,7 +45,7 @@ def fit_final(
         marker = facts.final_begun_key(project, run_id)
         again = not objects.put_new(marker, b"{}", content_type="application/json")
         own = plan.project.compute.shards if of is None else of
-        shards_of = own if shards.can_be_sharded(best["algorithm"]) else 1
+        shards_of = own if algorithms.of(best["algorithm"], plan.project).sharded else 1
         slices = Slices(objects, facts.slices_key(project, run_id, "final"), clock, worker.left, again)
         try:
             digests = _write_artifacts(plan, best, objects, slices, shards_of)

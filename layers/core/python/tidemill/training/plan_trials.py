@@ -60,7 +60,7 @@ def _decide(
     project = Project.model_validate(prepared["project"])
     seed = project.search.seed if options.seed is None else options.seed
     earlier = best_points(project, run_id, objects=objects, index=index)
-    drawn = search.draw(project.search, project.task, seed, earlier)
+    drawn = search.draw(project, seed, earlier)
     return Plan(
         project=project,
         run_id=run_id,

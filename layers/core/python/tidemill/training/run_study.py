@@ -17,9 +17,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tidemill.projects.search import Algorithm
+from tidemill.training.algorithms import space
 from tidemill.training.plan import Plan, Trial
 from tidemill.training.samplers import choice
-from tidemill.training.spaces import space
 from tidemill.training.studies.branches import BRANCH, BranchStorage
 from tidemill.training.studies.storage import StudyStorage
 
@@ -99,7 +99,7 @@ class RunStudy:
 
     def _space(self, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         algorithm = trial.user_attrs[BRANCH]
-        axes = space(algorithm, self._plan.project.task)
+        axes = space(algorithm, self._plan.project)
         return {_full(algorithm, name): axis.range for name, axis in axes.items()}
 
     def point(self, trial: FrozenTrial, live: optuna.Trial) -> Trial:

@@ -43,7 +43,7 @@ def run_tuned_trial(
     plan = read_plan(objects, project, run_id)
     study = RunStudy(plan, studies)
     begun = begun_by(job, study.trials())
-    drawn = point(algorithm, plan.project.task, hyperparameters)
+    drawn = point(algorithm, plan.project, hyperparameters)
     if not begun and (by := stopped_by(plan, index)):
         raise RunFailed(f"run {run_id!r} was stopped by {by}")
     trial = begun[0] if begun else study.claim(job, clock(), (algorithm, drawn))

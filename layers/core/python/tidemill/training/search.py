@@ -13,23 +13,25 @@ from itertools import cycle, islice
 import optuna
 from optuna.distributions import BaseDistribution
 
-from tidemill.projects import Search
+from tidemill.projects import Project, Search
 from tidemill.projects.search import DRAWN
+from tidemill.training.algorithms import space
+from tidemill.training.algorithms.family import Axis, Number
 from tidemill.training.plan import Trial
-from tidemill.training.spaces import Axis, Number, Task, space
 
 Point = dict[str, Number]
 MOST = 10_000
 """Trials that the names of their files can tell apart."""
 
 
-def draw(search: Search, task: Task, seed: int, earlier: Sequence[Trial] = ()) -> tuple[Trial, ...]:
+def draw(project: Project, seed: int, earlier: Sequence[Trial] = ()) -> tuple[Trial, ...]:
     """The trials that are known in advance, numbered from 0: the `earlier` points, then the algorithms taking
     turns. The same arguments give the same trials.
 
     A grid that has fewer points than its share of the trials is tried once, so there may be fewer than
     `search.trials` of a sampler that draws them all.
     """
+    search = project.search
     begun = [(trial.algorithm, dict(trial.parameters)) for trial in earlier][: search.trials]
     if search.sampler == "sagemaker":
         return ()  # its tuning jobs draw them all
@@ -37,7 +39,7 @@ def draw(search: Search, task: Task, seed: int, earlier: Sequence[Trial] = ()) -
     if search.sampler not in DRAWN:
         turns = turns[: len(search.algorithms)]
     points = {
-        name: iter(_points(search.sampler, space(name, task), turns.count(name), seed)) for name in set(turns)
+        name: iter(_points(search.sampler, space(name, project), turns.count(name), seed)) for name in set(turns)
     }
     drawn = [(algorithm, point) for algorithm in turns if (point := next(points[algorithm], None)) is not None]
     return tuple(

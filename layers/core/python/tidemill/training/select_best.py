@@ -8,10 +8,9 @@ from typing import Any
 
 from tidemill.errors import RecordNotFound, RunFailed
 from tidemill.ports import ObjectStore
-from tidemill.training import facts
+from tidemill.training import algorithms, facts
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.run_study import RunStudy
-from tidemill.training.shards import can_be_sharded
 from tidemill.training.studies.storage import StudyStorage
 
 LOST = "it left no result"
@@ -27,7 +26,7 @@ def select_best(*, project: str, run_id: str, objects: ObjectStore, studies: Stu
         study = RunStudy(plan, studies)
         facts.keep(objects, key, _best(plan, _closed(plan, study, objects), study.lost_slots()))
     best = facts.read(objects, key)
-    count = plan.project.compute.shards if can_be_sharded(best["algorithm"]) else 1
+    count = plan.project.compute.shards if algorithms.of(best["algorithm"], plan.project).sharded else 1
     ids = {"project": project, "run_id": run_id}
     shards = [{**ids, "shard": shard, "of": count} for shard in range(count)] if count > 1 else []
     told = {name: best[name] for name in ("trial", "value")}

@@ -17,7 +17,7 @@ from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Column, Project
-from tidemill.training.pipeline import ESTIMATOR
+from tidemill.training.algorithms.family import ESTIMATOR
 from tidemill.training.prepare import Arrays
 
 # The operator sets of ONNX 1.13; later ones bring nothing for these operators.

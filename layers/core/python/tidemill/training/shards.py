@@ -10,14 +10,9 @@ from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Project
 from tidemill.projects.search import Algorithm
-from tidemill.training import pipeline
-from tidemill.training.pipeline import COLUMNS, ESTIMATOR, FORESTS
+from tidemill.training import algorithms, pipeline
+from tidemill.training.algorithms.family import COLUMNS, ESTIMATOR
 from tidemill.training.prepare import Arrays
-
-
-def can_be_sharded(algorithm: Algorithm) -> bool:
-    """Whether several workers can grow a model of that algorithm."""
-    return algorithm in FORESTS
 
 
 def span(trees: int, shard: int, of: int) -> tuple[int, int]:
@@ -36,8 +31,8 @@ def grow(
     of: int,
 ) -> Pipeline:
     """The pipeline with the trees of that shard alone (of 0 to `of` - 1). Raises what `pipeline.fit` raises."""
-    grown = pipeline.unfitted(algorithm, parameters, arrays, project=project, seed=seed)
     frame, target = pipeline.to_frame(arrays, project.features), pipeline.known(arrays, project)
+    grown = algorithms.of(algorithm, project).unfitted(parameters, frame, project=project, seed=seed)
     forest = grown[ESTIMATOR]
     first, last = span(forest.n_estimators, shard, of)
     # A forest that already has trees goes on behind them; those before ours are only counted.

@@ -10,8 +10,8 @@ from tidemill import names
 from tidemill.ports import Index, ObjectStore
 from tidemill.projects import Project
 from tidemill.training import facts
+from tidemill.training.algorithms import space
 from tidemill.training.plan import Trial
-from tidemill.training.spaces import space
 
 ENDED_WELL = ("passed", "refused")
 
@@ -39,7 +39,7 @@ def _fits(fact: dict[str, Any], project: Project) -> bool:
     """Whether the algorithm may be used, and its parameters are those that are varied, within their ranges."""
     if fact["algorithm"] not in project.search.algorithms:
         return False
-    axes = space(fact["algorithm"], project.task)
+    axes = space(fact["algorithm"], project)
     return fact["parameters"].keys() == axes.keys() and all(
         axes[name].range._contains(axes[name].range.to_internal_repr(value))
         for name, value in fact["parameters"].items()

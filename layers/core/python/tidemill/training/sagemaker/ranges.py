@@ -9,13 +9,15 @@ from typing import Any
 
 from optuna.distributions import IntDistribution
 
+from tidemill.projects import Project
 from tidemill.projects.search import Algorithm
-from tidemill.training.spaces import Number, Task, space
+from tidemill.training.algorithms import space
+from tidemill.training.algorithms.family import Number
 
 
-def ranges(algorithm: Algorithm, task: Task, *, grid: bool) -> dict[str, list[dict[str, Any]]]:
+def ranges(algorithm: Algorithm, project: Project, *, grid: bool) -> dict[str, list[dict[str, Any]]]:
     """`ParameterRanges` of a tuning job. A grid is of named values: SageMaker takes no numbers there."""
-    axes = space(algorithm, task)
+    axes = space(algorithm, project)
     if grid:
         categories = [{"Name": name, "Values": [repr(v) for v in axis.grid]} for name, axis in axes.items()]
         return {"CategoricalParameterRanges": categories}
@@ -33,11 +35,11 @@ def ranges(algorithm: Algorithm, task: Task, *, grid: bool) -> dict[str, list[di
     return found
 
 
-def point(algorithm: Algorithm, task: Task, hyperparameters: Mapping[str, str]) -> dict[str, Number]:
+def point(algorithm: Algorithm, project: Project, hyperparameters: Mapping[str, str]) -> dict[str, Number]:
     """The parameters among a job's hyperparameters. Raises KeyError, ValueError."""
     return {
         name: int(hyperparameters[name])
         if isinstance(axis.range, IntDistribution)
         else float(hyperparameters[name])
-        for name, axis in space(algorithm, task).items()
+        for name, axis in space(algorithm, project).items()
     }

@@ -15,11 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from tidemill import canonical, names
 from tidemill.ports import ObjectStore
 from tidemill.projects.search import Algorithm
-from tidemill.training import facts
+from tidemill.training import algorithms, facts
 from tidemill.training.pipeline import STEPS
 from tidemill.training.plan import Plan
 from tidemill.training.sagemaker.ranges import ranges
-from tidemill.training.shards import can_be_sharded
 
 METRIC = "objective"
 METRIC_LINE = METRIC + "={};"
@@ -62,7 +61,7 @@ def slot_jobs(plan: Plan, place: Place, execution: str) -> list[Request]:
 def fit_job(plan: Plan, place: Place, execution: str, algorithm: Algorithm) -> Request:
     """The training job of the final fit. Instances share the trees of a forest."""
     request = _training_job(plan, place, _name(plan, place, execution, "fit"), {"task": "fit"})
-    instances = plan.project.compute.instance_count if can_be_sharded(algorithm) else 1
+    instances = plan.project.compute.instance_count if algorithms.of(algorithm, plan.project).sharded else 1
     request["ResourceConfig"] = {**request["ResourceConfig"], "InstanceCount": instances}
     return request
 
@@ -154,7 +153,7 @@ def _tuning_job(plan: Plan, place: Place, name: str, algorithm: Algorithm, trial
             "Strategy": strategy,
             "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": METRIC},
             "ResourceLimits": limits,
-            "ParameterRanges": ranges(algorithm, project.task, grid=grid),
+            "ParameterRanges": ranges(algorithm, project, grid=grid),
             "RandomSeed": plan.seed % 2**31,
             **({"StrategyConfig": resources} if strategy == "Hyperband" else {}),
         },

@@ -1,0 +1,28 @@
+"""What can be fitted: one module per family of algorithms, and the table of their names."""
+
+from collections.abc import Mapping
+
+from tidemill.projects import Project
+from tidemill.projects.search import Algorithm
+from tidemill.training.algorithms.boosting import GRADIENT_BOOSTING
+from tidemill.training.algorithms.family import Axis, Family
+from tidemill.training.algorithms.forests import EXTRA_TREES, RANDOM_FOREST
+from tidemill.training.algorithms.linear import ELASTIC_NET, LINEAR
+
+BUILT_IN: Mapping[str, Family] = {
+    "linear": LINEAR,
+    "elastic_net": ELASTIC_NET,
+    "gradient_boosting": GRADIENT_BOOSTING,
+    "random_forest": RANDOM_FOREST,
+    "extra_trees": EXTRA_TREES,
+}
+
+
+def of(algorithm: Algorithm, project: Project) -> Family:
+    """What that name stands for in a project."""
+    return BUILT_IN[algorithm]
+
+
+def space(algorithm: Algorithm, project: Project) -> Mapping[str, Axis]:
+    """What is varied of it there, by the estimator's parameter name."""
+    return of(algorithm, project).space(project.task)
