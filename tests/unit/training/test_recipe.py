@@ -26,15 +26,47 @@ def fitted(algorithm: Any, arrays: Any, project: projects.Project) -> Any:
 
 
 @each
-@pytest.mark.parametrize("encode", ["one_hot", "ordinal"])
+@pytest.mark.parametrize("encode", ["one_hot", "ordinal", "target"])
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_either_encoding_is_served_alike(algorithm: str, encode: str, task: str) -> None:
+def test_each_encoding_is_served_alike(algorithm: str, encode: str, task: str) -> None:
     recipe = {"encode": encode, "rare": 0.22, "impute": "mean"}
     recipe |= {"class_weight": "balanced"} if task == "classification" else {}
     project, arrays = project_of(task, recipe=recipe), arrays_of(task)
     model = fitted(algorithm, arrays, project)
     require_parity(model, arrays, project)
     require_parity(model, strange(arrays), project)
+
+
+@each
+@pytest.mark.parametrize("watched", [False, True])
+def test_means_of_the_target_are_held_in_single_precision(algorithm: str, watched: bool) -> None:
+    project, arrays = project_of("regression", recipe={"encode": "target"}), arrays_of("regression")
+    arrays["full"] += 1e6
+    on_step = (lambda step, of, model: None) if watched else None
+    how: Any = {"project": project, "seed": 1, "on_step": on_step}
+    encoder = encoder_of(pipeline.fit(algorithm, ALGORITHMS[algorithm], arrays, **how))
+    held = np.concatenate([*encoder.encodings_, [encoder.target_mean_]])
+    np.testing.assert_array_equal(held, held.astype(np.float32))
+    assert abs(encoder.target_mean_ - arrays["full"].mean()) < 1
+
+
+def encoder_of(model: Any) -> Any:
+    found = model["columns"].named_transformers_["category"]
+    return found["encode"] if hasattr(found, "named_steps") else found
+
+
+def test_no_row_is_told_its_own_target() -> None:
+    project, arrays = project_of("regression", "harbour", recipe={"encode": "target"}), arrays_of("regression")
+    random = np.random.default_rng(1)
+    # Forty harbours that mean nothing. A row could be answered that is told a mean with its own target in it.
+    arrays["harbour"] = random.permutation(np.repeat([f"harbour {number:02d}" for number in range(40)], 10))
+    arrays["full"] = random.normal(size=400)
+    model = fitted("linear", arrays, project)
+    told = encoder_of(model).transform(pipeline.to_frame(arrays, project.features))[:, 0]
+    with_its_own = np.polyfit(told, arrays["full"], 1)[0]
+    assert with_its_own > 0.8
+    scale = model["columns"].named_transformers_["category"]["scale"].scale_[0]
+    assert model["estimator"].coef_[0] / scale < 0.3
 
 
 @each

@@ -33,8 +33,11 @@ def searched(new_mill: Any, algorithm: str, **changes: Any) -> Any:
 
 @pytest.mark.parametrize("algorithm", GROWING)
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_a_final_fit_over_several_calls_is_the_fit_in_one_go(new_mill: Any, algorithm: str, task: str) -> None:
-    whole, cut = (searched(new_mill, algorithm, task=task) for _ in range(2))
+@pytest.mark.parametrize("encode", ["auto", "target"])
+def test_a_final_fit_over_several_calls_is_the_fit_in_one_go(
+    new_mill: Any, algorithm: str, task: str, encode: str
+) -> None:
+    whole, cut = (searched(new_mill, algorithm, task=task, recipe={"encode": encode}) for _ in range(2))
     for mill in (whole, cut):
         mill.search()
         mill.step("select_best")

@@ -23,7 +23,7 @@ class Costs(Strict):
 class Recipe(Strict):
     """How columns become what an algorithm is fitted on, and probabilities decisions."""
 
-    encode: Literal["auto", "one_hot", "ordinal"] = Field(
+    encode: Literal["auto", "one_hot", "ordinal", "target"] = Field(
         "auto", description="categories; auto: one_hot for linear models, ordinal for trees"
     )
     rare: float = Field(

@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from tidemill.projects import Project
 from tidemill.projects.search import Algorithm
 from tidemill.training import algorithms
+from tidemill.training.algorithms import columns
 from tidemill.training.algorithms.family import COLUMNS, ESTIMATOR, Family, Parameters
 from tidemill.training.prepare import Arrays
 
@@ -53,7 +54,8 @@ def fit(
     fresh = family.unfitted(parameters, frame, project=project, seed=seed)
     if on_step is None or family.grows is None:
         fresh.fit(frame, target)
-        family.settle(fresh[-1])
+        columns.settle(fresh[COLUMNS])
+        family.settle(fresh[ESTIMATOR])
         if on_step is not None:
             on_step(1, 1, fresh)
         return fresh
@@ -80,9 +82,11 @@ def _grow(
     done: int,
 ) -> None:
     """Fit `whole` trees, part after part, each going on where the one before ended; the first ones are `done`."""
-    columns, estimator = pipeline[COLUMNS], pipeline[ESTIMATOR]
+    estimator = pipeline[ESTIMATOR]
     parts = sorted({round(whole * step / STEPS) for step in range(1, STEPS + 1)} - {0})
-    inputs = columns.transform(frame) if done else columns.fit_transform(frame)
+    # Also if some are done: what is fitted on may not be what `transform` gives (`columns.FOLDS`).
+    inputs = pipeline[COLUMNS].fit_transform(frame, target)
+    columns.settle(pipeline[COLUMNS])
     estimator.set_params(warm_start=True)
     for step, trees in enumerate(parts[done:], start=done + 1):
         estimator.set_params(**{str(family.grows): trees}).fit(inputs, target)

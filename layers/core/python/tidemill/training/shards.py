@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from tidemill.projects import Project
 from tidemill.projects.search import Algorithm
 from tidemill.training import algorithms, pipeline
+from tidemill.training.algorithms import columns
 from tidemill.training.algorithms.family import COLUMNS, ESTIMATOR
 from tidemill.training.prepare import Arrays
 
@@ -38,7 +39,8 @@ def grow(
     # A forest that already has trees goes on behind them; those before ours are only counted.
     forest.estimators_ = [None] * first
     forest.set_params(n_estimators=last, warm_start=True)
-    forest.fit(grown[COLUMNS].fit_transform(frame), target)
+    forest.fit(grown[COLUMNS].fit_transform(frame, target), target)
+    columns.settle(grown[COLUMNS])
     # Set anew, so that the attributes are in the order of any forest's, and the file is the same.
     trees = forest.__dict__.pop("estimators_")
     forest.estimators_ = trees[first:]
