@@ -139,6 +139,8 @@ def hand_in(api: Api, project: str, outcomes: Sequence[dict[str, Any]], sent: Re
 def _value(value: Any, kind: Kind) -> Any:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
+    if kind is Kind.TIMESTAMP:
+        return None if pd.isna(value) else value.isoformat()
     if kind is Kind.INTEGER:
         return int(value)
     return float(value) if kind.numeric else str(value)

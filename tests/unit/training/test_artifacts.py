@@ -47,8 +47,8 @@ def test_a_model_comes_back_as_it_was(new_mill: Any, algorithm: str, task: str) 
     model = pipeline.fit(algorithm, POINTS[algorithm], arrays, project=mill.project, seed=1)
     body = artifacts.save(model)
     again = load(body)
-    expected = pipeline.predict(model, arrays, mill.project.features)
-    np.testing.assert_array_equal(pipeline.predict(again, arrays, mill.project.features), expected)
+    expected = pipeline.predict(model, arrays, mill.project.inputs())
+    np.testing.assert_array_equal(pipeline.predict(again, arrays, mill.project.inputs()), expected)
 
 
 def test_memory_that_nobody_wrote_is_not_in_the_file(mill: Any) -> None:

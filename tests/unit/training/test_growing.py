@@ -54,14 +54,14 @@ def test_watched_or_not_the_model_is_the_same_bit_by_bit(algorithm: Any, task: s
     seen: list[tuple[int, int, np.ndarray]] = []
 
     def watch(step: int, of: int, model: Any) -> None:
-        seen.append((step, of, pipeline.predict(model, arrays, project.features)))
+        seen.append((step, of, pipeline.predict(model, arrays, project.inputs())))
 
     plain = pipeline.fit(algorithm, PARAMETERS[algorithm], arrays, project=project, seed=3)
     watched = pipeline.fit(algorithm, PARAMETERS[algorithm], arrays, project=project, seed=3, on_step=watch)
     assert artifacts.save(watched) == artifacts.save(plain)
     parts = 1 if algorithm in ("linear", "elastic_net") else pipeline.STEPS
     assert [(step, of) for step, of, _ in seen] == [(step, parts) for step in range(1, parts + 1)]
-    assert (seen[-1][2] == pipeline.predict(plain, arrays, project.features)).all()
+    assert (seen[-1][2] == pipeline.predict(plain, arrays, project.inputs())).all()
     if parts > 1:
         assert not np.array_equal(seen[0][2], seen[-1][2]), "the first part is not the whole"
 

@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 
 from tidemill import projects
+from tidemill.errors import ProjectInvalid
 from tidemill.training import pipeline, served_form
 from tidemill.training.algorithms import BUILT_IN
 from tidemill.training.prepare import Arrays
@@ -88,7 +89,7 @@ def fitted(algorithm: str, arrays: Arrays, project: projects.Project) -> Any:
 
 def require_parity(model: Any, arrays: Arrays, project: projects.Project) -> None:
     body = served_form.convert(model, project)
-    trained = pipeline.predict(model, arrays, project.features)
+    trained = pipeline.predict(model, arrays, project.inputs())
     scale = 1.0 if project.task == "classification" else float(np.abs(trained).max())
     np.testing.assert_allclose(served(body, arrays, project), trained, atol=2e-6 * scale, rtol=2e-6)
     np.testing.assert_allclose(served_form.predict(body, arrays, project), trained, atol=2e-6 * scale, rtol=2e-6)
@@ -112,6 +113,28 @@ def test_any_choice_of_features_is_served(algorithm: str, features: tuple[str, .
 
 @each
 @both
+def test_a_feature_may_have_any_name(algorithm: str, task: str) -> None:
+    project, arrays = project_of(task), arrays_of(task)
+    named = {"level": "Pegel (m)", "gates": "2.gates", "wind": "wind-from", "harbour": "höfn.name", "full": "full"}
+    columns = {named[name]: column for name, column in project.columns.items()}
+    changes = {"columns": columns, "features": [named[name] for name in project.features]}
+    other = projects.parse({**project.model_dump(mode="json", exclude={"columns", "features"}), **changes})
+    model = fitted(algorithm, {named[name]: array for name, array in arrays.items()}, other)
+    require_parity(model, {named[name]: array for name, array in strange(arrays).items()}, other)
+
+
+@pytest.mark.parametrize(
+    ("features", "reason"),
+    [(("a b", "a.b"), "differ by signs alone"), (("variable", "a b"), "what a served model")],
+)
+def test_names_that_a_served_model_cannot_have_are_refused(features: tuple[str, ...], reason: str) -> None:
+    columns = {name: {"type": "number"} for name in (*features, "full")}
+    with pytest.raises(ProjectInvalid, match=reason):
+        project_of("regression", *features, columns=columns)
+
+
+@each
+@both
 def test_a_column_without_a_value_or_with_one_value_alone_is_served(algorithm: str, task: str) -> None:
     project, arrays = project_of(task), arrays_of(task)
     arrays["level"][:] = np.nan
@@ -131,7 +154,7 @@ def test_numbers_next_to_each_other_are_told_apart_as_in_training(task: str) -> 
     arrays["full"] = (steps % 2).astype(float)
     model = fitted("gradient_boosting", arrays, project)
     body = served_form.convert(model, project)
-    trained = pipeline.predict(model, arrays, project.features)
+    trained = pipeline.predict(model, arrays, project.inputs())
     assert np.abs(served(body, arrays, project) - trained).max() < 1e-5
     assert np.abs(trained - arrays["full"]).mean() < 0.45, "the model must have learnt to tell them apart"
 
@@ -144,7 +167,7 @@ def test_rounding_thresholds_changes_no_answer(task: str, monkeypatch: pytest.Mo
     monkeypatch.setitem(BUILT_IN, "gradient_boosting", as_it_is)
     plain = fitted("gradient_boosting", arrays, project)
     for asked in (arrays, strange(arrays)):
-        answers = [pipeline.predict(model, asked, project.features) for model in (rounded, plain)]
+        answers = [pipeline.predict(model, asked, project.inputs()) for model in (rounded, plain)]
         np.testing.assert_array_equal(*answers)
 
 
@@ -152,7 +175,7 @@ def test_rounding_thresholds_changes_no_answer(task: str, monkeypatch: pytest.Mo
 @both
 def test_the_model_has_learnt_something(algorithm: str, task: str) -> None:
     project, arrays, later = project_of(task), arrays_of(task), arrays_of(task, seed=1)
-    predictions = pipeline.predict(fitted(algorithm, arrays, project), later, project.features)
+    predictions = pipeline.predict(fitted(algorithm, arrays, project), later, project.inputs())
     assert np.corrcoef(predictions, later["full"])[0, 1] > 0.5
 
 

@@ -62,7 +62,7 @@ def test_no_row_is_told_its_own_target() -> None:
     arrays["harbour"] = random.permutation(np.repeat([f"harbour {number:02d}" for number in range(40)], 10))
     arrays["full"] = random.normal(size=400)
     model = fitted("linear", arrays, project)
-    told = encoder_of(model).transform(pipeline.to_frame(arrays, project.features))[:, 0]
+    told = encoder_of(model).transform(pipeline.to_frame(arrays, project.inputs()))[:, 0]
     with_its_own = np.polyfit(told, arrays["full"], 1)[0]
     assert with_its_own > 0.8
     scale = model["columns"].named_transformers_["category"]["scale"].scale_[0]
@@ -79,7 +79,7 @@ def test_a_rare_category_is_answered_as_an_unknown_one(algorithm: str) -> None:
     for harbour in ("Vigo", "nowhere", "Brest"):
         asked = {name: array[50:150].copy() for name, array in arrays.items()}
         asked["harbour"][:] = harbour
-        answers.append(pipeline.predict(model, asked, project.features))
+        answers.append(pipeline.predict(model, asked, project.inputs()))
     np.testing.assert_array_equal(answers[0], answers[1])
     assert not np.array_equal(answers[0], answers[2])
 
@@ -99,7 +99,7 @@ def test_balanced_classes_are_found_more_often(algorithm: str) -> None:
     recalls = []
     for weight in ("none", "balanced"):
         project = project_of("classification", recipe={"class_weight": weight})
-        said = pipeline.predict(fitted(algorithm, arrays, project), arrays, project.features)
+        said = pipeline.predict(fitted(algorithm, arrays, project), arrays, project.inputs())
         recalls.append(metrics.measure("classification", arrays["full"], said, 0.5)["recall"] or 0.0)
     assert recalls[1] > recalls[0] + 0.05
 

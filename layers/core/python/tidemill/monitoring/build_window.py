@@ -136,7 +136,7 @@ def _write_contents(
     captured = Captured()
     for key in window["sources"]:
         _read(objects, project.name, key, captured)
-    arrays = columns(captured.predictions.values(), project.feature_columns())
+    arrays = columns(captured.predictions.values(), project)
     objects.put_new(f"{folder}rows.npz", rows.pack(arrays))
     first_open = names.captured(project.name, window["from_day"])
     ledger = {"keys": sorted(key for key in [*taken, *window["sources"]] if key > first_open)}

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill import names
+from tidemill import names, times
 from tidemill.data.profile import PREDICTION
-from tidemill.projects import Column, Kind
+from tidemill.projects import Kind, Project
 
 MODEL_VERSION = "@model_version"
 
@@ -62,11 +62,17 @@ class Captured:
                 self.predictions[prediction.prediction_id] = prediction
 
 
-def columns(predictions: Iterable[Prediction], features: Mapping[str, Column]) -> dict[str, NDArray[Any]]:
-    """The predictions as arrays of equal length: each feature as for a profile, the values under PREDICTION, the
-    model versions that answered under MODEL_VERSION (int64)."""
+def columns(predictions: Iterable[Prediction], project: Project) -> dict[str, NDArray[Any]]:
+    """The predictions as arrays of equal length: each input of a model as for a profile, the values under
+    PREDICTION, the model versions that answered under MODEL_VERSION (int64)."""
     rows = list(predictions)
-    arrays = {name: _array([row.features.get(name) for row in rows], rule.type) for name, rule in features.items()}
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, rule in project.feature_columns().items():
+        values = [row.features.get(name) for row in rows]
+        if rule.type is Kind.TIMESTAMP:
+            arrays |= times.derived(name, times.moments(values), project.recipe.dates)
+        else:
+            arrays[name] = _array(values, rule.type)
     arrays[PREDICTION] = np.array([row.value for row in rows], dtype=np.float64)
     arrays[MODEL_VERSION] = np.array([row.model_version for row in rows], dtype=np.int64)
     return arrays

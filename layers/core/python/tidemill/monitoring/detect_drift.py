@@ -53,7 +53,8 @@ def build_report(project: Project, window: dict[str, Any], reference: Profile, c
     found = compare_profiles(reference, current, psi_threshold=policy.psi, alpha=policy.alpha)
     ranked = sorted(found, key=lambda column: (not column.drifted, -column.psi, column.feature))
     compared = [_told(column, reference, current) for column in ranked]
-    features = [column for column in compared if column["feature"] in project.features]
+    inputs = project.inputs()
+    features = [column for column in compared if column["feature"] in inputs]
     drifted = [column["feature"] for column in features if column["drifted"]]
     return {
         "project": project.name,

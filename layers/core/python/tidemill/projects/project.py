@@ -1,10 +1,12 @@
 """The project file as a whole."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from tidemill import times
 from tidemill.projects.compute import Compute
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
 from tidemill.projects.gates import Gates, Slices
@@ -15,6 +17,9 @@ from tidemill.projects.search import Search
 from tidemill.projects.strict import Strict
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
+
+ANSWERS = frozenset(("label", "output_label", "output_probability", "probabilities", "variable"))
+"""What the converter to ONNX calls a model's outputs."""
 
 
 class Project(Strict):
@@ -59,9 +64,17 @@ class Project(Strict):
         times = [name for name in self.sliced if self.columns[name].type is Kind.TIMESTAMP or name == self.target]
         if times:
             raise ValueError(f"slices: {times} are times, or the target, and make no slices; leave them out")
-        timestamps = [name for name in self.features if self.columns[name].type is Kind.TIMESTAMP]
-        if timestamps:
-            raise ValueError(f"features: {timestamps} are timestamps; derive numbers from them instead")
+        if len(set(self.recipe.dates)) < len(self.recipe.dates) or not self.recipe.dates:
+            raise ValueError("recipe.dates: name at least one part, and each once")
+        identifiers = [re.sub(r"\W", "_", name) for name in self.inputs()]
+        alike = sorted(name for name in self.inputs() if identifiers.count(re.sub(r"\W", "_", name)) > 1)
+        if alike:
+            raise ValueError(f"features: {alike} differ by signs alone, which a served model does not tell apart")
+        if answers := sorted(set(identifiers) & ANSWERS):
+            raise ValueError(f"features: {answers} are the names of what a served model answers; rename them")
+        taken = sorted(set(self.inputs()) & (set(self.columns) - set(self.features)))
+        if taken:
+            raise ValueError(f"columns: {taken} are the names of parts of a feature that is a time; rename them")
         if not self.columns[self.target].type.numeric:
             raise ValueError(f"target: {self.target!r} must be a number (0 and 1 for classification)")
         return self
@@ -99,6 +112,18 @@ class Project(Strict):
     def feature_columns(self) -> dict[str, Column]:
         """The rules of the features, in the order of `features`."""
         return {name: self.columns[name] for name in self.features}
+
+    def inputs(self) -> dict[str, Column]:
+        """What a model takes: the features, of which a time is its parts, as numbers; in the order of
+        `features`."""
+        found: dict[str, Column] = {}
+        for name, column in self.feature_columns().items():
+            if column.type is Kind.TIMESTAMP:
+                part = Column(type=Kind.NUMBER, nullable=column.nullable)
+                found |= dict.fromkeys(times.inputs(name, self.recipe.dates), part)
+            else:
+                found[name] = column
+        return found
 
     @property
     def sliced(self) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tidemill.projects.strict import Strict
+from tidemill.times import Part
 
 
 class Costs(Strict):
@@ -32,6 +33,9 @@ class Recipe(Strict):
     impute: Literal["median", "mean"] = Field(
         "median",
         description="what takes the place of a missing number, except in gradient boosting, which learns it",
+    )
+    dates: tuple[Part, ...] = Field(
+        ("hour", "weekday", "month"), description="what a model is told of a feature that is a time (UTC)"
     )
     class_weight: Literal["none", "balanced"] = Field(
         "none",

@@ -11,14 +11,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill import times
 from tidemill.errors import RequestInvalid
-from tidemill.serving.values import MAX_TEXT, category_fault, integer_fault, listed, number_fault, shown
+from tidemill.serving.values import (
+    MAX_TEXT,
+    category_fault,
+    integer_fault,
+    listed,
+    number_fault,
+    shown,
+    text_fault,
+)
 
 Column = NDArray[np.float32] | NDArray[np.object_]
 Value = float | int | str | None
 
 MAX_INSTANCES = 1000
-_KINDS = {"category": category_fault, "integer": integer_fault, "number": number_fault}
+
+
+def time_fault(value: Any) -> str | None:
+    """For a time: an ISO 8601 text."""
+    if fault := text_fault(value):
+        return fault
+    try:
+        times.moment(value)
+    except ValueError:
+        return f"must be an ISO 8601 time such as 2026-03-01T12:00:00Z, not {shown(value)}"
+    return None
+
+
+_KINDS = {"category": category_fault, "integer": integer_fault, "number": number_fault, "timestamp": time_fault}
 
 
 class Features:
@@ -41,8 +63,24 @@ class Features:
         return [self._row(instance, f"instances[{number}]") for number, instance in enumerate(instances)]
 
     def columns(self, rows: Sequence[Mapping[str, Value]]) -> dict[str, Column]:
-        """Each feature as an array of shape [n, 1]: float32 with NaN, or strings with "", for a missing value."""
-        return {name: self._column(name, [row[name] for row in rows]) for name in self._rules}
+        """Each of `inputs` as an array of shape [n, 1]: float32 with NaN, or strings with "", for a missing
+        value."""
+        found: dict[str, Column] = {}
+        for name, rule in self._rules.items():
+            values = [row[name] for row in rows]
+            if rule["type"] == "timestamp":
+                derived = times.derived(name, times.moments(values), rule["parts"])
+                found |= {part: column.reshape(-1, 1) for part, column in derived.items()}
+            else:
+                found[name] = self._column(name, values)
+        return found
+
+    def inputs(self) -> list[str]:
+        """What the model takes: the features, of which a time is its parts."""
+        found: list[str] = []
+        for name, rule in self._rules.items():
+            found += times.inputs(name, rule["parts"]) if rule["type"] == "timestamp" else [name]
+        return found
 
     def _row(self, instance: Any, place: str) -> dict[str, Value]:
         if not isinstance(instance, dict):

@@ -67,8 +67,8 @@ def load(package: str = PACKAGE) -> Model:
     digest = hashlib.sha256(body).hexdigest()
     if digest != document["sha256"]["model.onnx"]:
         raise ArtifactCorrupt(f"model.onnx has SHA-256 {digest}, not the registered one; release the model again")
-    features = document["features"]
-    return Model(document, Features(features), _session(body, [feature["name"] for feature in features]))
+    features = Features(document["features"])
+    return Model(document, features, _session(body, features.inputs()))
 
 
 def _session(body: bytes, names: Sequence[str]) -> Any:

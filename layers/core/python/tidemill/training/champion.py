@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill import names
+from tidemill import names, times
 from tidemill.ports import Index, ObjectStore
 from tidemill.training import artifacts, facts, pipeline
 from tidemill.training.plan import Plan
@@ -42,16 +42,15 @@ def ask_champion(plan: Plan, rows: Arrays, *, objects: ObjectStore, index: Index
         return Champion(number, function_version, None, obstacle)
     body = facts.verified(objects, folder + "model.skops", document["sha256"]["model.skops"])
     model = artifacts.load(body, document["sha256"]["model.skops"])
-    features = [feature["name"] for feature in document["features"]]
-    return Champion(number, function_version, pipeline.predict(model, rows, features))
+    return Champion(number, function_version, pipeline.predict(model, rows, _inputs(document)))
 
 
 def _obstacle(plan: Plan, document: dict[str, Any], number: int) -> str:
     """Why the champion cannot be asked about the rows of this plan; empty if it can."""
     if document["task"] != plan.project.task:
         return f"the champion v{number:05d} is for {document['task']}, the candidate for {plan.project.task}"
-    present = {name: column.type.numeric for name, column in plan.project.feature_columns().items()}
-    needed = {feature["name"]: feature["type"] in ("number", "integer") for feature in document["features"]}
+    present = {name: column.type.numeric for name, column in plan.project.inputs().items()}
+    needed = _inputs(document)
     lacking = sorted(name for name, numeric in needed.items() if present.get(name) is not numeric)
     if lacking:
         return (
@@ -59,3 +58,14 @@ def _obstacle(plan: Plan, document: dict[str, Any], number: int) -> str:
             " in that form; put them back for one run, or waive the gate in a rehearsal"
         )
     return ""
+
+
+def _inputs(document: dict[str, Any]) -> dict[str, bool]:
+    """What a registered model takes, in its order, and whether that is a number."""
+    found: dict[str, bool] = {}
+    for feature in document["features"]:
+        if parts := feature.get("parts"):
+            found |= dict.fromkeys(times.inputs(feature["name"], parts), True)
+        else:
+            found[feature["name"]] = feature["type"] in ("number", "integer")
+    return found

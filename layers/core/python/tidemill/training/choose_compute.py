@@ -118,7 +118,7 @@ def _best(plan: Plan, objects: ObjectStore) -> facts.JsonObject:
 
 def _too_large(plan: Plan) -> str | None:
     """Why a function's memory is not enough; None if it is."""
-    rows, columns = plan.rows["train"] + plan.rows["validation"], len(plan.project.features) + 1
+    rows, columns = plan.rows["train"] + plan.rows["validation"], len(plan.project.inputs()) + 1
     size = rows * columns * 8 * COPIES
     if size <= LAMBDA_MB << 20:
         return None

@@ -60,7 +60,7 @@ def _evaluate(plan: Plan, objects: ObjectStore, index: Index, ticks: Callable[[]
     measured = {who: metrics.measure(task, target, said, plan.threshold) for who, said in answers.items()}
 
     def ask(rows: Arrays) -> Predictions:
-        return pipeline.predict(model, rows, plan.project.features)
+        return pipeline.predict(model, rows, plan.project.inputs())
 
     known = gather(plan, holdout, answers, ask)
     costs = {"bytes": measured_costs.sizes(bodies), "latency": measured_costs.latency(holdout, ask, ticks)}
@@ -96,7 +96,7 @@ def _ask_candidate(
     plan: Plan, model: Any, served_body: bytes, holdout: Arrays
 ) -> tuple[Predictions, dict[str, Any]]:
     """The candidate's predictions on the holdout, and how far its served form agrees on a sample of it."""
-    trained = pipeline.predict(model, holdout, plan.project.features)
+    trained = pipeline.predict(model, holdout, plan.project.inputs())
     sample = np.random.default_rng(plan.seed).permutation(len(trained))[:PARITY_ROWS]
     rows = {name: array[sample] for name, array in holdout.items()}
     served = served_form.predict(served_body, rows, plan.project)

@@ -150,9 +150,9 @@ def _expected(plan: Plan, best: Mapping[str, Any]) -> timedelta | None:
 def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict[str, Any]:
     """The reference profile: the features as fitted on, and the predictions on rows the model has not seen. On
     rows it was fitted to it is surer of itself than it will ever be again."""
-    features = plan.project.feature_columns()
+    features = plan.project.inputs()
     columns = {name: fitted_on[name] for name in features}
-    columns[PREDICTION] = pipeline.predict(model, holdout, plan.project.features)
+    columns[PREDICTION] = pipeline.predict(model, holdout, features)
     kinds = {**{name: column.type for name, column in features.items()}, PREDICTION: Kind.NUMBER}
     return build_profile(columns, kinds)
 

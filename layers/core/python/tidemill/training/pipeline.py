@@ -5,7 +5,7 @@ which the served model is asked. So the two differ by float32 sums alone; a tree
 (`Family.settle`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +49,7 @@ def fit(
     same, bit by bit, with and without, and if it goes on with a fit that was `begun` on the same rows. Raises what
     scikit-learn raises for data or parameters it cannot work with (ValueError, ArithmeticError).
     """
-    frame, target = to_frame(arrays, project.features), known(arrays, project)
+    frame, target = to_frame(arrays, project.inputs()), known(arrays, project)
     family = algorithms.of(algorithm, project)
     fresh = family.unfitted(parameters, frame, project=project, seed=seed)
     if on_step is None or family.grows is None:
@@ -96,9 +96,9 @@ def _grow(
         on_step(step, len(parts), pipeline)
 
 
-def predict(pipeline: Pipeline, arrays: Arrays, features: Sequence[str]) -> NDArray[np.float64]:
+def predict(pipeline: Pipeline, arrays: Arrays, inputs: Iterable[str]) -> NDArray[np.float64]:
     """Per row the probability of class 1 (a classifier), or the predicted value; shape [n]."""
-    frame = to_frame(arrays, features)
+    frame = to_frame(arrays, inputs)
     if hasattr(pipeline, "predict_proba"):
         answers: NDArray[Any] = pipeline.predict_proba(frame)[:, 1]
     else:
@@ -106,6 +106,6 @@ def predict(pipeline: Pipeline, arrays: Arrays, features: Sequence[str]) -> NDAr
     return answers.astype(np.float64)
 
 
-def to_frame(arrays: Arrays, features: Sequence[str]) -> pd.DataFrame:
-    """The features as a frame, in their order: float32 numbers, text categories."""
-    return pd.DataFrame({name: arrays[name] for name in features})
+def to_frame(arrays: Arrays, inputs: Iterable[str]) -> pd.DataFrame:
+    """The inputs of a model as a frame, in their order: float32 numbers, text categories."""
+    return pd.DataFrame({name: arrays[name] for name in inputs})

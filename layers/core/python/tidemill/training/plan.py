@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidemill.ports import ObjectStore
-from tidemill.projects import Column, Project
+from tidemill.projects import Column, Kind, Project
 from tidemill.projects.search import Algorithm
 from tidemill.training import facts
 
@@ -92,8 +92,13 @@ class Plan(BaseModel):
         return seconds * (self.rows["train"] + self.rows["validation"]) / self.rows["train"]
 
     def features(self) -> list[dict[str, Any]]:
-        """The features in their order, each `{name, type, nullable, minimum?, maximum?, allowed?}`."""
-        return [described(name, column) for name, column in self.project.feature_columns().items()]
+        """The features in their order, each `{name, type, nullable, minimum?, maximum?, allowed?, parts?}`;
+        `parts` has what the model is told of a time."""
+        parts = {"parts": list(self.project.recipe.dates)}
+        return [
+            {**described(name, column), **(parts if column.type is Kind.TIMESTAMP else {})}
+            for name, column in self.project.feature_columns().items()
+        ]
 
 
 def described(name: str, column: Column) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tidemill import times
 from tidemill.errors import ArtifactCorrupt, RunFailed
 from tidemill.projects import Kind, Project
 from tidemill.training.split import mixed, split
@@ -25,10 +26,10 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Prepared:
-    """The parts: each feature and the target under its name, rows in the order of time; the holdout also has the
-    columns that it is sliced by, which no model is fitted on, and so has the validation part if trials are
-    measured by their fairness. `dropped` counts rows by cause, `cuts` has the first time of validation and holdout
-    (empty if the rows are split by something else)."""
+    """The parts: each input of the model and the target under its name, rows in the order of time; the holdout
+    also has the columns that it is sliced by, which no model is fitted on, and so has the validation part if
+    trials are measured by their fairness. `dropped` counts rows by cause, `cuts` has the first time of validation
+    and holdout (empty if the rows are split by something else)."""
 
     parts: Mapping[str, Arrays]
     dropped: Mapping[str, int]
@@ -77,8 +78,14 @@ def split_by(project: Project) -> str:
 
 
 def to_arrays(frame: pd.DataFrame, project: Project) -> Arrays:
-    """The features and the target of `frame`, one array of shape [n] per column."""
-    arrays = {name: _array(frame[name], column.type) for name, column in project.feature_columns().items()}
+    """What a model takes of `frame`, and the target: one array of shape [n] per column."""
+    arrays: Arrays = {}
+    for name, column in project.feature_columns().items():
+        if column.type is Kind.TIMESTAMP:
+            moments = frame[name].dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
+            arrays |= times.derived(name, moments, project.recipe.dates)
+        else:
+            arrays[name] = _array(frame[name], column.type)
     arrays[project.target] = frame[project.target].to_numpy(dtype=np.float64)
     return arrays
 

@@ -154,7 +154,7 @@ def _answers(record: Record, made: bytes, holdout: prepare.Arrays, objects: Obje
     except (RecordNotFound, ArtifactCorrupt):
         return None
     again = artifacts.load(made, canonical.sha256(made))
-    told, found = (pipeline.predict(model, holdout, plan.project.features) for model in (recorded, again))
+    told, found = (pipeline.predict(model, holdout, plan.project.inputs()) for model in (recorded, again))
     apart = np.abs(told - found)
     return {
         "rows": len(apart),

@@ -172,7 +172,7 @@ def _measured(
             on_step=after if report or slices.cut() else None,
             begun=slices.begun() if slices.cut() else None,
         )
-        predictions = pipeline.predict(model, validation, project.features)
+        predictions = pipeline.predict(model, validation, project.inputs())
     except _Pruned:
         return _pruned(plan, point, live)
     except _UNFIT as error:
@@ -202,7 +202,7 @@ def _reporter(
     def report(step: int, of: int, model: Any) -> None:
         if step == of:
             return
-        predictions = pipeline.predict(model, validation, plan.project.features)
+        predictions = pipeline.predict(model, validation, plan.project.inputs())
         found = metrics.measure(plan.project.task, validation[plan.project.target], predictions, plan.threshold)
         value = cast(float, found[plan.metric])
         if watch is not None:

@@ -5,7 +5,8 @@ serves: onnxruntime and scikit-learn together do not fit into one Lambda functio
 two together.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,9 @@ TOLERANCE = 1e-4
 
 
 def convert(pipeline: Pipeline, project: Project) -> bytes:
-    """The pipeline as an ONNX model: one input [n, 1] per feature, float32 or string; output `probabilities` [n,
-    2] or `variable` [n, 1]. Equal pipelines give equal bytes."""
-    columns = project.feature_columns()
+    """The pipeline as an ONNX model: one input [n, 1] for each of `Project.inputs`, float32 or string; output
+    `probabilities` [n, 2] or `variable` [n, 1]. Equal pipelines give equal bytes."""
+    columns = project.inputs()
     options = (
         {id(pipeline.named_steps[ESTIMATOR]): {"zipmap": False}} if project.task == "classification" else None
     )
@@ -39,6 +40,7 @@ def convert(pipeline: Pipeline, project: Project) -> bytes:
         target_opset=dict(OPSET),
         options=options,
     )
+    _name_inputs(model, columns)
     model.producer_name, model.producer_version, model.domain = "tidemill", "", ""
     # The converter collects the operator sets in a `set`, whose order changes from process to process.
     used = sorted(model.opset_import, key=lambda each: each.domain)
@@ -46,6 +48,16 @@ def convert(pipeline: Pipeline, project: Project) -> bytes:
     model.opset_import.extend(used)
     body: bytes = model.SerializeToString(deterministic=True)
     return body
+
+
+def _name_inputs(model: Any, names: Iterable[str]) -> None:
+    """Give the inputs their own names back, of which the converter made identifiers."""
+    made = {re.sub(r"^(?=[0-9])", "_", re.sub(r"[^\w+]", "_", name)): name for name in names}
+    for given in model.graph.input:
+        given.name = made.get(given.name, given.name)
+    for node in model.graph.node:
+        for place, taken in enumerate(node.input):
+            node.input[place] = made.get(taken, taken)
 
 
 def _tensor(column: Column) -> Any:
@@ -57,7 +69,7 @@ def predict(body: bytes, arrays: Arrays, project: Project) -> NDArray[np.float64
     shape [n]. Meant for some hundred rows: trees are walked in Python."""
     inputs = {
         name: arrays[name].astype(np.float32 if column.type.numeric else object).reshape(-1, 1)
-        for name, column in project.feature_columns().items()
+        for name, column in project.inputs().items()
     }
     output = "probabilities" if project.task == "classification" else "variable"
     answers: Any = ReferenceEvaluator(onnx.load_from_string(body)).run([output], inputs)

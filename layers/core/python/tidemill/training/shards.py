@@ -32,7 +32,7 @@ def grow(
     of: int,
 ) -> Pipeline:
     """The pipeline with the trees of that shard alone (of 0 to `of` - 1). Raises what `pipeline.fit` raises."""
-    frame, target = pipeline.to_frame(arrays, project.features), pipeline.known(arrays, project)
+    frame, target = pipeline.to_frame(arrays, project.inputs()), pipeline.known(arrays, project)
     grown = algorithms.of(algorithm, project).unfitted(parameters, frame, project=project, seed=seed)
     forest = grown[ESTIMATOR]
     first, last = span(forest.n_estimators, shard, of)

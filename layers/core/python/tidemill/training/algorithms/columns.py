@@ -22,8 +22,9 @@ def columns(
     project: Project, frame: pd.DataFrame, *, linear: bool, learns_missing: bool, takes_sparse: bool
 ) -> ColumnTransformer:
     """The transformer for these rows, by the project's recipe and what the estimator takes (`Family`)."""
-    numbers = [name for name, column in project.feature_columns().items() if column.type.numeric]
-    categories = [name for name in project.features if name not in numbers]
+    inputs = project.inputs()
+    numbers = [name for name, column in inputs.items() if column.type.numeric]
+    categories = [name for name in inputs if name not in numbers]
     filled = SimpleImputer(strategy=project.recipe.impute, keep_empty_features=True)
     if linear:
         steps = [("number", Pipeline([("impute", filled), ("scale", StandardScaler())]), numbers)]

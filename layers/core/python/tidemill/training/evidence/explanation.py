@@ -30,13 +30,14 @@ def importance(project: Project, rows: Arrays, ask: Ask, seed: int) -> dict[str,
     """By how much the metric rises when a feature's values are shuffled among the rows: the mean over REPEATS
     shuffles and their standard deviation, the most important first. Correlated features stand in for each other,
     and share it. On a seeded sample of the rows where there are many."""
-    most = max(FEWEST_ROWS, min(MOST_ROWS, MOST_ANSWERS // (len(project.features) * REPEATS)))
+    inputs = project.inputs()
+    most = max(FEWEST_ROWS, min(MOST_ROWS, MOST_ANSWERS // (len(inputs) * REPEATS)))
     sample, random = sampled(rows, most, seed), np.random.default_rng(seed)
     target = sample[project.target]
     reference = mean_of(project.task, target, ask(sample))
-    repeated = {name: np.concatenate([sample[name]] * REPEATS) for name in project.features}
+    repeated = {name: np.concatenate([sample[name]] * REPEATS) for name in inputs}
     features: list[dict[str, Any]] = []
-    for name in project.features:
+    for name in inputs:
         shuffled = np.concatenate([random.permutation(sample[name]) for _ in range(REPEATS)])
         answers = ask({**repeated, name: shuffled}).reshape(REPEATS, -1)
         rises = [mean_of(project.task, target, answer) - reference for answer in answers]

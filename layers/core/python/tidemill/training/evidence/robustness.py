@@ -20,10 +20,10 @@ def robustness(project: Project, rows: Arrays, ask: Ask, seed: int) -> dict[str,
     sample, random = sampled(rows, MOST_ROWS, seed), np.random.default_rng(seed)
     target = sample[project.target]
     complete = mean_of(project.task, target, ask(sample))
-    nullable = [name for name, column in project.feature_columns().items() if column.nullable]
+    nullable = [name for name, column in project.inputs().items() if column.nullable]
     everywhere = np.ones(len(target), dtype=bool)
     spoiled = {name: {**sample, name: _without(sample[name], everywhere)} for name in nullable}
-    holes = {name: _without(sample[name], random.random(len(target)) < SHARE) for name in project.features}
+    holes = {name: _without(sample[name], random.random(len(target)) < SHARE) for name in project.inputs()}
     cases = [{"missing": name, **_case(project, target, ask(rows_), complete)} for name, rows_ in spoiled.items()]
     scattered = {"share": SHARE, **_case(project, target, ask({**sample, **holes}), complete)}
     return {

@@ -48,7 +48,7 @@ def table(project: Project, rows: Arrays, losses: Mapping[str, Array], how: Resa
     `losses` has the losses of the candidate and, where there is one, of the champion; shape [n] each.
     """
     rules = project.slices
-    named = project.features if rules.columns is None else rules.columns
+    named = project.inputs() if rules.columns is None else rules.columns
     judged: list[dict[str, Any]] = []
     small: list[dict[str, Any]] = []
     for name in dict.fromkeys((*named, *project.protected)):
