@@ -9,10 +9,12 @@ import pytest
 from scipy import stats
 
 from tidemill import projects
+from tidemill.projects.recipe import Costs
 from tidemill.release import card_evidence
 from tidemill.training.evidence import paired, slices
 from tidemill.training.evidence.calibration import calibration
 from tidemill.training.evidence.costs import latency
+from tidemill.training.evidence.decisions import decisions
 from tidemill.training.evidence.explanation import importance
 from tidemill.training.evidence.fairness import fairness
 from tidemill.training.evidence.intervals import auc_interval, auc_variance, intervals, wilson
@@ -85,6 +87,7 @@ def test_gates_that_are_asked_for_are_judged_and_recorded(new_mill: Any) -> None
         "model_bytes": 1,
         "latency_ms": 1e-9,
         "equalised_odds": 1e-6,
+        "decision_cost": 1e-6,
     }
     gates = {**limits, "selection_ratio": 1.0}
     mill = new_mill(new_mill.rows(600), sensitive=["harbour"], slices={"rows": 20}, gates=gates)
@@ -113,9 +116,10 @@ def test_the_card_tells_the_evidence(new_mill: Any, task: str) -> None:
     evaluation = mill.walk(run_id="tides-v00001-manual-2")
     written = card_evidence.sections(evaluation)
     headings = [section.partition("\n")[0] for section in written]
-    told = ["Beside others, on the same rows", "Slices", "Calibration", "Fairness", "What it relies on"]
-    told += ["When values are missing", "Size and time"]
-    assert headings == [f"## {each}" for each in told if task == "classification" or each != "Calibration"]
+    told = ["Beside others, on the same rows", "Slices"]
+    told += ["Calibration", "What decisions cost"] if task == "classification" else []
+    told += ["Fairness", "What it relies on", "When values are missing", "Size and time"]
+    assert headings == [f"## {each}" for each in told]
     text = "\n".join(written)
     for words in (
         "harbour = Cork (protected)",
@@ -126,6 +130,7 @@ def test_the_card_tells_the_evidence(new_mill: Any, task: str) -> None:
     ):
         assert words in text, words
     assert ("selection rate is" in text) == (task == "classification")
+    assert ("| always 1 |" in text) == (task == "classification")
 
 
 # --- figures against references --------------------------------------------------------------------------------
@@ -212,6 +217,31 @@ def test_calibration_of_a_calibrated_and_of_an_overconfident_model() -> None:
     assert whole == pytest.approx(parts["score"]) == pytest.approx(float(((chance - target) ** 2).mean()))
     sure = calibration(target, np.where(chance > 0.5, 0.99, 0.01))
     assert sure["expected_error"] > 0.2
+
+
+def test_the_cost_of_decisions_is_what_they_come_to() -> None:
+    random = np.random.default_rng(12)
+    chance = random.random(20_000)
+    target = (random.random(20_000) < chance).astype(float)
+    costs = Costs(false_positive=1, false_negative=4)
+    answers = {"candidate": chance, "baseline": np.full(20_000, target.mean()), "champion": chance**3}
+    found = decisions(target, answers, costs, HOW, 0.95)
+    told = chance >= 0.2
+    paid = (told & (target == 0)).sum() + 4 * (~told & (target == 1)).sum()
+    assert found["cost"] == pytest.approx(paid / 20_000)
+    assert found["low"] < found["cost"] < found["high"]
+    assert found["high"] - found["low"] < 0.05
+    # Uniform probabilities p, cut at t: the integrals of 1 - p above it and 4 p below it.
+    assert found["cost"] == pytest.approx((1 - 0.2) ** 2 / 2 + 4 * 0.2**2 / 2, abs=0.02)
+    assert found["others"]["never"]["cost"] == pytest.approx(4 * target.mean())
+    assert found["others"]["always"]["cost"] == pytest.approx((1 - target).mean())
+    assert found["others"]["baseline"]["cost"] == found["others"]["always"]["cost"]  # its 0.5 is above 0.2
+    assert found["others"]["champion"]["improvement"]["lower"] > 0
+    # What is calibrated is cheapest at the recipe's threshold; its third power, at 0.2 to the third.
+    assert found["least"]["threshold"] == pytest.approx(0.2, abs=0.05)
+    swapped = decisions(target, {**answers, "candidate": chance**3}, costs, HOW, 0.95)
+    assert swapped["least"]["threshold"] < 0.05
+    assert swapped["least"]["cost"] < swapped["cost"]
 
 
 def test_four_fifths_and_equalised_odds() -> None:

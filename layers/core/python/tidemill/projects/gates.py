@@ -36,6 +36,9 @@ class Gates(Strict):
         "harm", description="harm: refuse what is shown to be worse; safety: refuse what is not shown not to be"
     )
     calibration: float | None = Field(None, gt=0, le=1, description="largest expected calibration error")
+    decision_cost: float | None = Field(
+        None, gt=0, description="largest mean cost of a row's decision, in the unit of `recipe.costs`"
+    )
     selection_ratio: float | None = Field(
         None, gt=0, le=1, description="least ratio of selection rates between groups; 0.8 is the four-fifths rule"
     )

@@ -63,6 +63,23 @@ def _calibration(found: Mapping[str, Any]) -> str:
     return f"{words}\n\n" + table(("said", "observed", "95 %", "rows"), rows)
 
 
+def _decisions(found: Mapping[str, Any]) -> str:
+    rows = [("this model", f"{number(found['cost'])} ({number(found['low'])} to {number(found['high'])})", "", "")]
+    for who, other in found["others"].items():
+        better = other["improvement"]
+        sure = ("", "") if not better else (percent(better["estimate"]), percent(better["lower"]))
+        rows.append((OTHERS.get(who, f"the {who}"), number(other["cost"]), *sure))
+    words = (
+        f"A false positive costs {number(found['false_positive'])}, a false negative"
+        f" {number(found['false_negative'])}; so a row counts as 1 from a probability of"
+        f" {number(found['threshold'])} on. The cheapest threshold on these rows would have been"
+        f" {number(found['least']['threshold'])}, at {number(found['least']['cost'])} a row."
+    )
+    return f"{words}\n\n" + table(
+        ("decided by", "cost of a row (95 %)", "the model is cheaper by", "at least"), rows
+    )
+
+
 def _fairness(found: list[Mapping[str, Any]]) -> str:
     rows = [
         (
@@ -113,11 +130,13 @@ def _costs(found: Mapping[str, Any]) -> str:
     return table(("", ""), rows) + f"\n\nThe time is of {slow['measured']}."
 
 
+OTHERS = {"always": "always 1", "never": "always 0"}
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "mean_prediction")
 SECTIONS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("comparisons", "Beside others, on the same rows", _comparisons),
     ("slices", "Slices", _slices),
     ("calibration", "Calibration", _calibration),
+    ("decisions", "What decisions cost", _decisions),
     ("fairness", "Fairness", _fairness),
     ("importance", "What it relies on", _importance),
     ("robustness", "When values are missing", _robustness),

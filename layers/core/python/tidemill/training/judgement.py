@@ -61,9 +61,10 @@ def _asked_for(plan: Plan, evidence: Mapping[str, Any], costs: Mapping[str, Any]
     robustness = evidence["robustness"]
     worsenings = [case["worsening"] for case in (*robustness["features"], robustness["at_random"])]
     size, slow = costs["bytes"]["model.onnx"], costs["latency"]["p95_ms"]
-    error = calibration.get("expected_error")
+    error, paid = calibration.get("expected_error"), (evidence["decisions"] or {}).get("cost")
     asked = {
         "calibration": (gates.at_most, "the expected calibration error", error),
+        "decision_cost": (gates.at_most, "the mean cost of a decision", paid),
         "selection_ratio": (gates.at_least, "the least ratio of selection rates", _least(ratios)),
         "equalised_odds": (gates.at_most, "the largest difference of rates", _most(odds)),
         "robustness": (gates.at_most, "the worsening where values are missing", _most(worsenings)),

@@ -6,6 +6,7 @@ from typing import Any
 from tidemill.training import metrics
 from tidemill.training.evidence import paired, slices
 from tidemill.training.evidence.calibration import calibration
+from tidemill.training.evidence.decisions import decisions
 from tidemill.training.evidence.explanation import Ask, importance
 from tidemill.training.evidence.fairness import fairness
 from tidemill.training.evidence.intervals import intervals
@@ -17,8 +18,8 @@ from tidemill.training.prepare import Arrays
 
 
 def gather(plan: Plan, holdout: Arrays, answers: Mapping[str, Array], ask: Ask) -> dict[str, Any]:
-    """`intervals`, `comparisons`, `slices`, `calibration` (classification), `fairness`, `importance`,
-    `robustness`.
+    """`intervals`, `comparisons`, `slices`, `calibration` and `decisions` (classification), `fairness`,
+    `importance`, `robustness`.
 
     `answers` has the predictions of the candidate, the baseline and, where it can be asked, the champion; shape
     [n] each. `ask` gives the candidate's predictions for other rows.
@@ -35,6 +36,9 @@ def gather(plan: Plan, holdout: Arrays, answers: Mapping[str, Array], ask: Ask) 
         },
         "slices": slices.table(project, holdout, losses, how),
         "calibration": calibration(target, own) if project.task == "classification" else None,
+        "decisions": decisions(target, answers, project.recipe.costs, how, project.gates.confidence)
+        if project.task == "classification"
+        else None,
         "fairness": fairness(project, holdout, own, plan.threshold),
         "importance": importance(project, holdout, ask, plan.seed),
         "robustness": robustness(project, holdout, ask, plan.seed),
