@@ -87,12 +87,12 @@ def fitted(algorithm: str, arrays: Arrays, project: projects.Project) -> Any:
     return pipeline.fit(algorithm, ALGORITHMS[algorithm], arrays, project=project, seed=1)
 
 
-def require_parity(model: Any, arrays: Arrays, project: projects.Project) -> None:
+def require_parity(model: Any, arrays: Arrays, project: projects.Project, *, within: float = 2e-6) -> None:
     body = served_form.convert(model, project)
     trained = pipeline.predict(model, arrays, project.inputs())
     scale = 1.0 if project.task == "classification" else float(np.abs(trained).max())
-    np.testing.assert_allclose(served(body, arrays, project), trained, atol=2e-6 * scale, rtol=2e-6)
-    np.testing.assert_allclose(served_form.predict(body, arrays, project), trained, atol=2e-6 * scale, rtol=2e-6)
+    np.testing.assert_allclose(served(body, arrays, project), trained, atol=within * scale, rtol=2e-6)
+    np.testing.assert_allclose(served_form.predict(body, arrays, project), trained, atol=within * scale, rtol=2e-6)
 
 
 @each

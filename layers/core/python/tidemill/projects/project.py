@@ -81,8 +81,12 @@ class Project(Strict):
 
     @model_validator(mode="after")
     def _recipe_and_split_fit_the_task(self) -> "Project":
-        if self.task == "regression" and (self.recipe.costs != Costs() or self.recipe.class_weight != "none"):
-            raise ValueError("recipe: costs and class_weight are of classification; leave them out for regression")
+        recipe = self.recipe
+        decides = recipe.costs != Costs() or recipe.class_weight != "none" or recipe.calibrate
+        if self.task == "regression" and decides:
+            raise ValueError(
+                "recipe: costs, class_weight and calibrate are of classification; leave them out for regression"
+            )
         if self.search.asks_for("fairness_gap") and (self.task == "regression" or not self.protected):
             raise ValueError("search: fairness_gap compares decisions between groups; name `sensitive` columns")
         if self.split.by == "entity" and not self.entity:

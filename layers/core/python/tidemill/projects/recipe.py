@@ -41,4 +41,10 @@ class Recipe(Strict):
         "none",
         description="balanced: both classes weigh the same; probabilities are then too high for the rarer one",
     )
+    calibrate: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="share of the rows, the latest, by which probabilities are set right instead of fitting them",
+    )
     costs: Costs = Costs()

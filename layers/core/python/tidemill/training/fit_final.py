@@ -17,7 +17,18 @@ from tidemill.data.profile import PREDICTION, build_profile
 from tidemill.errors import RecordNotFound
 from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Kind
-from tidemill.training import algorithms, artifacts, facts, pipeline, provenance, served_form, shards, threads
+from tidemill.training import (
+    algorithms,
+    artifacts,
+    calibration,
+    facts,
+    pipeline,
+    provenance,
+    served_form,
+    shards,
+    threads,
+)
+from tidemill.training.calibration import Model
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
@@ -74,7 +85,7 @@ def _grown(plan: Plan, best: Mapping[str, Any], rows: Arrays, shard: int, of: in
     )
 
 
-def _merged(plan: Plan, best: Mapping[str, Any], rows: Arrays, objects: ObjectStore, of: int) -> Pipeline:
+def _merged(plan: Plan, best: Mapping[str, Any], rows: Arrays, objects: ObjectStore, of: int) -> Model:
     """The forest of its shards; one that was lost is grown here."""
     found = []
     for shard in range(of):
@@ -83,7 +94,7 @@ def _merged(plan: Plan, best: Mapping[str, Any], rows: Arrays, objects: ObjectSt
             found.append(artifacts.load(body, canonical.sha256(body)))
         except RecordNotFound:
             found.append(_grown(plan, best, rows, shard, of))
-    return shards.merged(found)
+    return calibration.calibrated(shards.merged(found), rows, plan.project)
 
 
 def _fitted_on(parts: Mapping[str, Arrays]) -> Arrays:
@@ -102,7 +113,7 @@ def _write_artifacts(
         key = facts.final_key(plan.project.name, plan.run_id, file)
         return facts.keep_bytes(objects, key, body, content_type=content_type)
 
-    def fitted(rows: Arrays) -> Pipeline:
+    def fitted(rows: Arrays) -> Model:
         return _merged(plan, best, rows, objects, of) if of > 1 else _fitted(plan, best, rows, slices)
 
     parts = {part: part_of(plan, part, objects) for part in facts.PARTS}
@@ -114,7 +125,7 @@ def build(
     best: Mapping[str, Any],
     parts: Mapping[str, Arrays],
     kept: Callable[[str, bytes], bytes],
-    fitted: Callable[[Arrays], Pipeline] | None = None,
+    fitted: Callable[[Arrays], Model] | None = None,
 ) -> dict[str, bytes]:
     """The three files. `kept` is told the name and the bytes of each and gives the bytes that stand. The others
     are made from the first as it stands, so that they belong together even if the first was written by a process
@@ -128,7 +139,7 @@ def build(
     return {"model.skops": saved, "model.onnx": served, "profile.json": kept("profile.json", profile)}
 
 
-def _fitted(plan: Plan, best: Mapping[str, Any], rows: Arrays, slices: Slices | None = None) -> Pipeline:
+def _fitted(plan: Plan, best: Mapping[str, Any], rows: Arrays, slices: Slices | None = None) -> Model:
     """The best point fitted on these rows, in one go or cut into slices. Raises OutOfTime."""
     cut = slices is not None and slices.cut(_expected(plan, best))
     return pipeline.fit(

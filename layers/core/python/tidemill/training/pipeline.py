@@ -15,9 +15,10 @@ from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Project
 from tidemill.projects.search import Algorithm
-from tidemill.training import algorithms
+from tidemill.training import algorithms, calibration
 from tidemill.training.algorithms import columns
 from tidemill.training.algorithms.family import COLUMNS, ESTIMATOR, Family, Parameters
+from tidemill.training.calibration import Model
 from tidemill.training.prepare import Arrays
 
 STEPS = 10
@@ -41,15 +42,17 @@ def fit(
     seed: int,
     on_step: OnStep | None = None,
     begun: Begun | None = None,
-) -> Pipeline:
-    """A pipeline of `algorithm`, fitted on the features and the target in `arrays`.
+) -> Model:
+    """A pipeline of `algorithm`, fitted on the features and the target in `arrays`, and calibrated if the recipe
+    asks for it.
 
     With `on_step`, forests and boosted trees grow in STEPS parts, and it is called after each with the number of
     the part, how many there are, and the pipeline so far; it may raise, which ends the fit. The result is the
     same, bit by bit, with and without, and if it goes on with a fit that was `begun` on the same rows. Raises what
     scikit-learn raises for data or parameters it cannot work with (ValueError, ArithmeticError).
     """
-    frame, target = to_frame(arrays, project.inputs()), known(arrays, project)
+    rows = calibration.fitted_on(arrays, project)
+    frame, target = to_frame(rows, project.inputs()), known(rows, project)
     family = algorithms.of(algorithm, project)
     fresh = family.unfitted(parameters, frame, project=project, seed=seed)
     if on_step is None or family.grows is None:
@@ -58,11 +61,11 @@ def fit(
         family.settle(fresh[ESTIMATOR])
         if on_step is not None:
             on_step(1, 1, fresh)
-        return fresh
+        return calibration.calibrated(fresh, arrays, project)
     size = getattr(fresh[ESTIMATOR], family.grows)
     pipeline = begun.pipeline if begun else fresh
     _grow(family, pipeline, size, frame, target, on_step, done=begun.step if begun else 0)
-    return pipeline
+    return calibration.calibrated(pipeline, arrays, project)
 
 
 def known(arrays: Arrays, project: Project) -> NDArray[Any]:
@@ -96,7 +99,7 @@ def _grow(
         on_step(step, len(parts), pipeline)
 
 
-def predict(pipeline: Pipeline, arrays: Arrays, inputs: Iterable[str]) -> NDArray[np.float64]:
+def predict(pipeline: Model, arrays: Arrays, inputs: Iterable[str]) -> NDArray[np.float64]:
     """Per row the probability of class 1 (a classifier), or the predicted value; shape [n]."""
     frame = to_frame(arrays, inputs)
     if hasattr(pipeline, "predict_proba"):

@@ -12,24 +12,27 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
-from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Column, Project
 from tidemill.training.algorithms.family import ESTIMATOR
+from tidemill.training.calibration import CERTAIN, Calibrated, Model
 from tidemill.training.prepare import Arrays
 
 # The operator sets of ONNX 1.13; later ones bring nothing for these operators.
 OPSET: Mapping[str, int] = {"": 18, "ai.onnx.ml": 3}
 TOLERANCE = 1e-4
+PROBABILITIES = "probabilities"
 
 
-def convert(pipeline: Pipeline, project: Project) -> bytes:
+def convert(trained: Model, project: Project) -> bytes:
     """The pipeline as an ONNX model: one input [n, 1] for each of `Project.inputs`, float32 or string; output
     `probabilities` [n, 2] or `variable` [n, 1]. Equal pipelines give equal bytes."""
     columns = project.inputs()
+    pipeline = trained.pipeline if isinstance(trained, Calibrated) else trained
     options = (
         {id(pipeline.named_steps[ESTIMATOR]): {"zipmap": False}} if project.task == "classification" else None
     )
@@ -41,6 +44,8 @@ def convert(pipeline: Pipeline, project: Project) -> bytes:
         options=options,
     )
     _name_inputs(model, columns)
+    if isinstance(trained, Calibrated):
+        _calibrate(model, trained)
     model.producer_name, model.producer_version, model.domain = "tidemill", "", ""
     # The converter collects the operator sets in a `set`, whose order changes from process to process.
     used = sorted(model.opset_import, key=lambda each: each.domain)
@@ -48,6 +53,42 @@ def convert(pipeline: Pipeline, project: Project) -> bytes:
     model.opset_import.extend(used)
     body: bytes = model.SerializeToString(deterministic=True)
     return body
+
+
+def _calibrate(model: Any, trained: Calibrated) -> None:
+    """Let the map of the probabilities follow. The label, which is cut at 0.5, is not answered any more."""
+    graph, raw = model.graph, "uncalibrated"
+    for node in graph.node:
+        node.output[:] = [raw if name == PROBABILITIES else name for name in node.output]
+    constants = {
+        "certain": CERTAIN,
+        "almost_one": 1 - CERTAIN,
+        "one": 1.0,
+        "slope": trained.slope,
+        "intercept": trained.intercept,
+    }
+    graph.initializer.extend(
+        numpy_helper.from_array(np.array(value, dtype=np.float32), name) for name, value in constants.items()
+    )
+    graph.initializer.append(numpy_helper.from_array(np.array([1]), "second"))
+    for operator, inputs, output in (
+        ("Gather", (raw, "second"), "of_one"),
+        ("Clip", ("of_one", "certain", "almost_one"), "clipped"),
+        ("Sub", ("one", "clipped"), "rest"),
+        ("Log", ("clipped",), "log_clipped"),
+        ("Log", ("rest",), "log_rest"),
+        ("Sub", ("log_clipped", "log_rest"), "logit"),
+        ("Mul", ("logit", "slope"), "scaled"),
+        ("Add", ("scaled", "intercept"), "score"),
+        ("Sigmoid", ("score",), "chance"),
+        ("Sub", ("one", "chance"), "other"),
+        ("Concat", ("other", "chance"), PROBABILITIES),
+    ):
+        axis: dict[str, Any] = {"axis": 1} if operator in ("Gather", "Concat") else {}
+        graph.node.append(helper.make_node(operator, inputs, [output], f"calibrate_{output}", **axis))
+    kept = [each for each in graph.output if each.name == PROBABILITIES]
+    del graph.output[:]
+    graph.output.extend(kept)
 
 
 def _name_inputs(model: Any, names: Iterable[str]) -> None:
@@ -71,7 +112,7 @@ def predict(body: bytes, arrays: Arrays, project: Project) -> NDArray[np.float64
         name: arrays[name].astype(np.float32 if column.type.numeric else object).reshape(-1, 1)
         for name, column in project.inputs().items()
     }
-    output = "probabilities" if project.task == "classification" else "variable"
+    output = PROBABILITIES if project.task == "classification" else "variable"
     answers: Any = ReferenceEvaluator(onnx.load_from_string(body)).run([output], inputs)
     rows: NDArray[np.float64] = np.asarray(answers[0], dtype=np.float64)
     return rows.reshape(len(rows), -1)[:, -1]

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Project
 from tidemill.projects.search import Algorithm
-from tidemill.training import algorithms, pipeline
+from tidemill.training import algorithms, calibration, pipeline
 from tidemill.training.algorithms import columns
 from tidemill.training.algorithms.family import COLUMNS, ESTIMATOR
 from tidemill.training.prepare import Arrays
@@ -32,7 +32,8 @@ def grow(
     of: int,
 ) -> Pipeline:
     """The pipeline with the trees of that shard alone (of 0 to `of` - 1). Raises what `pipeline.fit` raises."""
-    frame, target = pipeline.to_frame(arrays, project.inputs()), pipeline.known(arrays, project)
+    rows = calibration.fitted_on(arrays, project)
+    frame, target = pipeline.to_frame(rows, project.inputs()), pipeline.known(rows, project)
     grown = algorithms.of(algorithm, project).unfitted(parameters, frame, project=project, seed=seed)
     forest = grown[ESTIMATOR]
     first, last = span(forest.n_estimators, shard, of)
