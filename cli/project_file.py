@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import yaml
-
 from cli.errors import NotFound
-from infra.project_files import folder
-from tidemill.projects import Project, parse
+from infra.project_files import folder, read_one
+from tidemill.projects import Project
 
 
 def read_project(name: str, within: Path | None = None) -> Project:
@@ -16,4 +14,4 @@ def read_project(name: str, within: Path | None = None) -> Project:
         raise NotFound(
             f"there is no {path}; send JSON instead of CSV, or run this in the checkout that has the project"
         )
-    return parse(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return read_one(path)

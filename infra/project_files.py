@@ -1,8 +1,10 @@
-"""Reads `projects/*.yaml` at synth. A file that is not valid fails synth with its name and every fault in it."""
+"""Reads `projects/*.yaml`, and `projects/<name>/recipe.py` where a project has its own recipe. At synth, a file
+that is not valid fails it with its name and every fault in it."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,14 +26,32 @@ def folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 def read(folder: Path) -> dict[str, Project]:
     """Name → project, in the order of the names. Raises ProjectInvalid."""
-    return {path.stem: _read_one(path) for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: read_one(path) for path in sorted(folder.glob("*.yaml"))}
 
 
-def _read_one(path: Path) -> Project:
+def read_one(path: Path) -> Project:
+    """The project of that file, with its own recipe if there is a `<name>/recipe.py` beside it. Raises
+    ProjectInvalid."""
     try:
-        project = parse(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ProjectInvalid) as error:
+        project = parse(_with_own_recipe(yaml.safe_load(path.read_text(encoding="utf-8")), path))
+    except (yaml.YAMLError, UnicodeDecodeError, ProjectInvalid) as error:
         raise ProjectInvalid(f"{path}: {error}") from error
     if project.name != path.stem:
         raise ProjectInvalid(f"{path}: its name is {project.name!r}; name the file {project.name}.yaml")
     return project
+
+
+def _with_own_recipe(document: Any, path: Path) -> Any:
+    code, recipe = path.with_suffix("") / "recipe.py", {}
+    if isinstance(document, dict) and isinstance(document.get("recipe", {}), dict):
+        recipe = document.get("recipe", {})
+    if "own" in recipe:
+        raise ProjectInvalid(f"recipe.own is read from a file; put it into {code}")
+    if not isinstance(document, dict) or not code.is_file():
+        return document
+    text = code.read_text(encoding="utf-8")
+    try:
+        compile(text, str(code), "exec")
+    except SyntaxError as error:
+        raise ProjectInvalid(f"{code}, line {error.lineno}: {error.msg}") from error
+    return {**document, "recipe": {**recipe, "own": text}}

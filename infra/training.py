@@ -21,7 +21,7 @@ FUNCTIONS = (
         may=(*reads("runs"), *writes("runs"), *table()),
     ),
     Work(
-        "run_trial", ("core", "numeric", "ml"), memory=3008, seconds=900,
+        "run_trial", ("core", "numeric", "ml", "export"), memory=3008, seconds=900,
         may=(*reads("runs", "studies"), *writes("runs", "studies"), *table()),
     ),
     Work(

@@ -29,10 +29,22 @@ PEBBLES = {
     }
 }
 
-# `flights` whose slots and final fit are spot training jobs; and whose trials are those of tuning jobs, and whose
+# `flights` with a recipe of its own, whose slots and final fit are spot training jobs; and whose trials are those of tuning jobs, and whose
 # forest two machines grow.
+OWN = """
+from sklearn.naive_bayes import GaussianNB
+from tidemill.training.recipe import number
+
+SCALED = True
+
+def space(task):
+    return {"var_smoothing": number(1e-9, 1e-1, first=1e-3, log=True)}
+
+def build(parameters, *, project, frame, seed):
+    return GaussianNB(**parameters)
+"""
 FERRIES = {
-    "search": {"sampler": "tpe", "trials": 4, "concurrency": 2},
+    "search": {"sampler": "tpe", "trials": 4, "concurrency": 2, "algorithms": ["gradient_boosting", "own"]},
     "compute": {"kind": "sagemaker", "instance_count": 2, "spot": True},
 }
 BARGES = {
@@ -53,6 +65,8 @@ def with_more(folder: Path) -> Path:
     for name, (like, changes) in MORE.items():
         model = yaml.safe_load((folder / f"{like}.yaml").read_text())
         (folder / f"{name}.yaml").write_text(yaml.safe_dump({**model, "name": name, **changes}))
+    (folder / "ferries").mkdir()
+    (folder / "ferries" / "recipe.py").write_text(OWN)
     return folder
 
 

@@ -51,6 +51,7 @@ def test_slots_and_the_final_fit_run_as_training_jobs(deployment: Deployment, ro
     trials = reading.trials(deployment.objects, "ferries", "ferries-v00001")
     assert [trial["trial"] for trial in trials] == list(range(TRIALS))
     assert {trial["state"] for trial in trials} == {"complete"}
+    assert [trial["algorithm"] for trial in trials] == ["gradient_boosting", "own"] * 2
     assert {trial["instance"] for trial in trials} == {"ml.m5.xlarge"}
     assert {trial["log"]["stream"].split("/")[0] for trial in trials} <= set(found)
 

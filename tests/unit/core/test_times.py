@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill import times
+from tidemill import time_parts, times
 
-PARTS = get_args(times.Part)
+PARTS = get_args(time_parts.Part)
 moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30))
 
 
@@ -58,7 +58,7 @@ def test_a_time_may_be_written_in_several_ways(text: str) -> None:
 @pytest.mark.parametrize("value", [None, "", "noon", 7, "2026-13-01", "0001-01-01T00:00:00+05:00"])
 def test_what_is_no_time_is_missing_in_every_part(value: Any) -> None:
     found = times.derived("at", times.moments([value, "2026-03-01"]), PARTS)
-    assert list(found) == times.inputs("at", PARTS)
+    assert list(found) == time_parts.inputs("at", PARTS)
     for values in found.values():
         assert np.isnan(values[0])
         assert np.isfinite(values[1])

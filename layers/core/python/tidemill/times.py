@@ -6,27 +6,23 @@ Nothing but numpy: the inference function imports it.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Part = Literal["hour", "weekday", "day", "month", "year", "cycle_of_day", "cycle_of_week", "cycle_of_year"]
+from tidemill.time_parts import Part, inputs
+
 Moments = NDArray[np.datetime64]
 _DAY = np.timedelta64(1, "D")
 
 
-def inputs(name: str, parts: Iterable[str]) -> list[str]:
-    """The names of what a time becomes: `departed.hour`; of a cycle, `departed.cycle_of_day.sin` and `.cos`."""
-    return [f"{name}.{part}{suffix}" for part in parts for suffix in _SUFFIXES.get(part, ("",))]
-
-
 def derived(name: str, moments: Moments, parts: Iterable[Part]) -> dict[str, NDArray[np.float32]]:
-    """Each of `inputs(name, parts)`, shape [n], of times in UTC (datetime64[us], shape [n]); NaN where there is
-    none.
+    """Each of `time_parts.inputs(name, parts)`, shape [n], of times in UTC (datetime64[us], shape [n]); NaN where
+    there is none.
 
-    `hour` 0 to 24 with its fraction, `weekday` 0 (Monday) to 6, `day` of the month from 1, `month` from 1,
-    `year`. A cycle is the place in it as a point of the unit circle, so that its end is next to its beginning."""
+    `hour` 0 to 24 with its fraction, `weekday` 0 (Monday) to 6, `day` of the month from 1, `month` from 1, `year`.
+    A cycle is the place in it as a point of the unit circle, so that its end is next to its beginning."""
     found = [column for part in parts for column in _columns(part, moments)]
     return dict(zip(inputs(name, parts), found, strict=True))
 
@@ -95,4 +91,3 @@ _CYCLES: Mapping[str, Callable[[Moments], NDArray[np.float64]]] = {
     "cycle_of_week": lambda moments: (_weekday(moments) + _of_day(moments)) / 7,
     "cycle_of_year": _of_year,
 }
-_SUFFIXES = dict.fromkeys(_CYCLES, (".sin", ".cos"))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tidemill import times
+from tidemill import time_parts
 from tidemill.projects.compute import Compute
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
 from tidemill.projects.gates import Gates, Slices
@@ -87,6 +87,8 @@ class Project(Strict):
             raise ValueError(
                 "recipe: costs, class_weight and calibrate are of classification; leave them out for regression"
             )
+        if "own" in self.search.algorithms and not recipe.own:
+            raise ValueError(f"search.algorithms: own needs projects/{self.name}/recipe.py; see docs/recipes.md")
         if self.search.asks_for("fairness_gap") and (self.task == "regression" or not self.protected):
             raise ValueError("search: fairness_gap compares decisions between groups; name `sensitive` columns")
         if self.split.by == "entity" and not self.entity:
@@ -124,7 +126,7 @@ class Project(Strict):
         for name, column in self.feature_columns().items():
             if column.type is Kind.TIMESTAMP:
                 part = Column(type=Kind.NUMBER, nullable=column.nullable)
-                found |= dict.fromkeys(times.inputs(name, self.recipe.dates), part)
+                found |= dict.fromkeys(time_parts.inputs(name, self.recipe.dates), part)
             else:
                 found[name] = column
         return found

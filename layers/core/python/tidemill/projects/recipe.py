@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tidemill.projects.strict import Strict
-from tidemill.times import Part
+from tidemill.time_parts import Part
 
 
 class Costs(Strict):
@@ -48,3 +48,6 @@ class Recipe(Strict):
         description="share of the rows, the latest, by which probabilities are set right instead of fitting them",
     )
     costs: Costs = Costs()
+    own: str | None = Field(
+        None, max_length=100_000, description="the text of `projects/<name>/recipe.py`, put here by who reads it"
+    )

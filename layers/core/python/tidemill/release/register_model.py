@@ -59,6 +59,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         "task": problem.task,
         "features": final["features"],
         "threshold": final["threshold"],
+        **({"types": final["types"]} if "types" in final else {}),
         "sha256": digests,
     }
     return {

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill import times
+from tidemill import time_parts, times
 from tidemill.errors import RequestInvalid
 from tidemill.serving.values import (
     MAX_TEXT,
@@ -79,7 +79,7 @@ class Features:
         """What the model takes: the features, of which a time is its parts."""
         found: list[str] = []
         for name, rule in self._rules.items():
-            found += times.inputs(name, rule["parts"]) if rule["type"] == "timestamp" else [name]
+            found += time_parts.inputs(name, rule["parts"]) if rule["type"] == "timestamp" else [name]
         return found
 
     def _row(self, instance: Any, place: str) -> dict[str, Value]:

@@ -9,14 +9,14 @@ so a file is loaded only after its digest was found to be the recorded one.
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 import skops.io
 
 from tidemill import canonical
-from tidemill.errors import ArtifactCorrupt
+from tidemill.errors import ArtifactCorrupt, ProjectInvalid
 
 ALLOWED = frozenset(
     (
@@ -85,6 +85,8 @@ LOADERS = frozenset(
         "TypeNode",
     )
 )
+# What estimators of scikit-learn that are not ours hold besides: a generator's state, which is numbers.
+DATA = frozenset(("RandomStateNode", "numpy.random.mtrand.RandomState"))
 _SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -94,9 +96,10 @@ def save(pipeline: Any) -> bytes:
     return _canonical(skops.io.dumps(pipeline))
 
 
-def load(body: bytes, sha256: str) -> Any:
+def load(body: bytes, sha256: str, also: Collection[str] = ()) -> Any:
     """The pipeline of a skops file. Raises ArtifactCorrupt when its digest is not `sha256`, when it is not a
-    skops file, or when it names a type that is not in ALLOWED; nothing of it has been imported or built then."""
+    skops file, or when it names a type that is neither in ALLOWED nor in `also`, which are those that the model's
+    record names (`extras`); nothing of it has been imported or built then."""
     found = canonical.sha256(body)
     if found != sha256:
         raise ArtifactCorrupt(
@@ -107,12 +110,31 @@ def load(body: bytes, sha256: str) -> Any:
             schema = json.loads(archive.read(_SCHEMA))
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ArtifactCorrupt(f"the model file is not a skops file ({error}); train again") from error
-    foreign = sorted(set(_named(schema)) - ALLOWED - LOADERS)
+    foreign = sorted(set(_named(schema)) - ALLOWED - LOADERS - set(also))
     if foreign:
         raise ArtifactCorrupt(
             f"the model file names the types {foreign}, which no model of ours has; do not use it"
         )
-    return skops.io.loads(body, trusted=sorted(ALLOWED))
+    return skops.io.loads(body, trusted=sorted(ALLOWED | set(also)))
+
+
+def extras(body: bytes) -> list[str]:
+    """The types in a model of a project's own recipe that no other model of ours has. Raises ProjectInvalid if one
+    is not of scikit-learn, or if skops does not trust it: data alone shall make a model."""
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        found = sorted(set(_named(json.loads(archive.read(_SCHEMA)))) - ALLOWED - LOADERS)
+    distrusted = set(skops.io.get_untrusted_types(data=body))
+    foreign = [name for name in found if not _plain(name) or name in distrusted]
+    if foreign:
+        raise ProjectInvalid(
+            f"a model of the recipe would hold {foreign}, which are not saved as data alone; build it of"
+            " estimators of scikit-learn"
+        )
+    return found
+
+
+def _plain(name: str) -> bool:
+    return name.startswith("sklearn.") or name in DATA
 
 
 def _named(node: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill import names, times
+from tidemill import names, time_parts
 from tidemill.ports import Index, ObjectStore
 from tidemill.training import artifacts, facts, pipeline
 from tidemill.training.plan import Plan
@@ -41,7 +41,7 @@ def ask_champion(plan: Plan, rows: Arrays, *, objects: ObjectStore, index: Index
     if obstacle:
         return Champion(number, function_version, None, obstacle)
     body = facts.verified(objects, folder + "model.skops", document["sha256"]["model.skops"])
-    model = artifacts.load(body, document["sha256"]["model.skops"])
+    model = artifacts.load(body, document["sha256"]["model.skops"], document.get("types", ()))
     return Champion(number, function_version, pipeline.predict(model, rows, _inputs(document)))
 
 
@@ -65,7 +65,7 @@ def _inputs(document: dict[str, Any]) -> dict[str, bool]:
     found: dict[str, bool] = {}
     for feature in document["features"]:
         if parts := feature.get("parts"):
-            found |= dict.fromkeys(times.inputs(feature["name"], parts), True)
+            found |= dict.fromkeys(time_parts.inputs(feature["name"], parts), True)
         else:
             found[feature["name"]] = feature["type"] in ("number", "integer")
     return found

@@ -47,9 +47,10 @@ def evaluate_candidate(
 
 def _evaluate(plan: Plan, objects: ObjectStore, index: Index, ticks: Callable[[], int]) -> dict[str, Any]:
     holdout = part_of(plan, "holdout", objects)
-    digests = facts.read(objects, facts.final_key(plan.project.name, plan.run_id))["sha256"]
+    final = facts.read(objects, facts.final_key(plan.project.name, plan.run_id))
+    digests = final["sha256"]
     bodies = _bodies(plan, digests, objects)
-    model = artifacts.load(bodies["model.skops"], digests["model.skops"])
+    model = artifacts.load(bodies["model.skops"], digests["model.skops"], final.get("types", ()))
     candidate, parity = _ask_candidate(plan, model, bodies["model.onnx"], holdout)
     baseline = _ask_baseline(plan, objects)
     champion = ask_champion(plan, holdout, objects=objects, index=index)

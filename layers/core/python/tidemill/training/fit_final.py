@@ -62,7 +62,11 @@ def fit_final(
             digests = _write_artifacts(plan, best, objects, slices, shards_of)
         except OutOfTime:
             return {"final_key": key, "more": True}
-        facts.keep(objects, key, {**_final(plan, best, digests), **worker.spent(begun, slices.seconds(clock()))})
+        saved = objects.get(facts.final_key(project, run_id, "model.skops"))
+        types = _types(plan, best, saved)
+        facts.keep(
+            objects, key, {**_final(plan, best, digests, types), **worker.spent(begun, slices.seconds(clock()))}
+        )
     return {"final_key": key, "more": False}
 
 
@@ -133,10 +137,15 @@ def build(
     project, fitted_on = plan.project, _fitted_on(parts)
     model = fitted(fitted_on) if fitted else _fitted(plan, best, fitted_on)
     saved = kept("model.skops", artifacts.save(model))
-    model = artifacts.load(saved, canonical.sha256(saved))
+    model = artifacts.load(saved, canonical.sha256(saved), _types(plan, best, saved))
     served = kept("model.onnx", served_form.convert(model, project))
     profile = canonical.dumps(_profile(plan, model, fitted_on, parts["holdout"]))
     return {"model.skops": saved, "model.onnx": served, "profile.json": kept("profile.json", profile)}
+
+
+def _types(plan: Plan, best: Mapping[str, Any], saved: bytes) -> list[str]:
+    """The types that are in the saved model because the project's own recipe put them there."""
+    return artifacts.extras(saved) if algorithms.of(best["algorithm"], plan.project).own else []
 
 
 def _fitted(plan: Plan, best: Mapping[str, Any], rows: Arrays, slices: Slices | None = None) -> Model:
@@ -168,8 +177,9 @@ def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict
     return build_profile(columns, kinds)
 
 
-def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
+def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str], types: list[str]) -> dict[str, Any]:
     return {
+        **({"types": types} if types else {}),
         "project": plan.project.name,
         "run_id": plan.run_id,
         "dataset_version": plan.dataset_version,

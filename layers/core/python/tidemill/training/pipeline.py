@@ -54,11 +54,11 @@ def fit(
     rows = calibration.fitted_on(arrays, project)
     frame, target = to_frame(rows, project.inputs()), known(rows, project)
     family = algorithms.of(algorithm, project)
-    fresh = family.unfitted(parameters, frame, project=project, seed=seed)
+    fresh = family.build(parameters, frame, project, seed)
     if on_step is None or family.grows is None:
         fresh.fit(frame, target)
-        columns.settle(fresh[COLUMNS])
-        family.settle(fresh[ESTIMATOR])
+        columns.settle(fresh[0])
+        family.settle(fresh[-1])
         if on_step is not None:
             on_step(1, 1, fresh)
         return calibration.calibrated(fresh, arrays, project)

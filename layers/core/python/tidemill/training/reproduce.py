@@ -146,14 +146,14 @@ def _is_same(checks: list[Compared], what: str) -> bool:
 
 def _answers(record: Record, made: bytes, holdout: prepare.Arrays, objects: ObjectStore) -> dict[str, Any] | None:
     """How far apart the recorded model and the one made again are; None if the recorded one is not there."""
-    plan = record.plan
+    plan, types = record.plan, record.final.get("types", ())
     key = facts.final_key(plan.project.name, plan.run_id, "model.skops")
     digest = record.sha256["model.skops"]
     try:
-        recorded = artifacts.load(facts.verified(objects, key, digest), digest)
+        recorded = artifacts.load(facts.verified(objects, key, digest), digest, types)
     except (RecordNotFound, ArtifactCorrupt):
         return None
-    again = artifacts.load(made, canonical.sha256(made))
+    again = artifacts.load(made, canonical.sha256(made), types)
     told, found = (pipeline.predict(model, holdout, plan.project.inputs()) for model in (recorded, again))
     apart = np.abs(told - found)
     return {

@@ -14,8 +14,9 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from tidemill import names
+from tidemill.errors import ProjectInvalid
 from tidemill.ports import Clock, Index, ObjectStore
-from tidemill.training import facts, measures, metrics, pipeline, prepare
+from tidemill.training import algorithms, facts, measures, metrics, pipeline, prepare
 from tidemill.training.plan import Plan, Trial, read_plan
 from tidemill.training.run_study import RunStudy, running
 from tidemill.training.slices import OutOfTime, Slices
@@ -23,8 +24,9 @@ from tidemill.training.stopping import enough
 from tidemill.training.studies.storage import StudyStorage
 from tidemill.training.worker import Worker
 
-# What scikit-learn and numpy raise for data or parameters that a model cannot be fitted with.
-_UNFIT = (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError)
+# What scikit-learn and numpy raise for data or parameters that a model cannot be fitted with, and a project's own
+# recipe for whatever it does.
+_UNFIT = (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError, ProjectInvalid)
 Watch = Callable[[float], None]
 MOST_LOSSES = 2
 """How often the worker of a trial may be killed before the trial counts as failed."""
@@ -172,6 +174,10 @@ def _measured(
             on_step=after if report or slices.cut() else None,
             begun=slices.begun() if slices.cut() else None,
         )
+        if algorithms.of(point.algorithm, project).own:
+            from tidemill.training import own_model  # brings the converters to ONNX, a second for all others
+
+            own_model.check(model, validation, project)
         predictions = pipeline.predict(model, validation, project.inputs())
     except _Pruned:
         return _pruned(plan, point, live)

@@ -18,7 +18,6 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
 from tidemill.projects import Column, Project
-from tidemill.training.algorithms.family import ESTIMATOR
 from tidemill.training.calibration import CERTAIN, Calibrated, Model
 from tidemill.training.prepare import Arrays
 
@@ -33,9 +32,7 @@ def convert(trained: Model, project: Project) -> bytes:
     `probabilities` [n, 2] or `variable` [n, 1]. Equal pipelines give equal bytes."""
     columns = project.inputs()
     pipeline = trained.pipeline if isinstance(trained, Calibrated) else trained
-    options = (
-        {id(pipeline.named_steps[ESTIMATOR]): {"zipmap": False}} if project.task == "classification" else None
-    )
+    options = {id(pipeline[-1]): {"zipmap": False}} if project.task == "classification" else None
     model = convert_sklearn(
         pipeline,
         name=project.name,

@@ -34,7 +34,7 @@ def grow(
     """The pipeline with the trees of that shard alone (of 0 to `of` - 1). Raises what `pipeline.fit` raises."""
     rows = calibration.fitted_on(arrays, project)
     frame, target = pipeline.to_frame(rows, project.inputs()), pipeline.known(rows, project)
-    grown = algorithms.of(algorithm, project).unfitted(parameters, frame, project=project, seed=seed)
+    grown = algorithms.of(algorithm, project).build(parameters, frame, project, seed)
     forest = grown[ESTIMATOR]
     first, last = span(forest.n_estimators, shard, of)
     # A forest that already has trees goes on behind them; those before ours are only counted.

@@ -8,6 +8,7 @@ from tidemill.training.algorithms.boosting import GRADIENT_BOOSTING
 from tidemill.training.algorithms.family import Axis, Family
 from tidemill.training.algorithms.forests import EXTRA_TREES, RANDOM_FOREST
 from tidemill.training.algorithms.linear import ELASTIC_NET, LINEAR
+from tidemill.training.algorithms.own import own
 
 BUILT_IN: Mapping[str, Family] = {
     "linear": LINEAR,
@@ -19,8 +20,8 @@ BUILT_IN: Mapping[str, Family] = {
 
 
 def of(algorithm: Algorithm, project: Project) -> Family:
-    """What that name stands for in a project."""
-    return BUILT_IN[algorithm]
+    """What that name stands for in a project. Raises ProjectInvalid if its own recipe cannot be used."""
+    return own(project) if algorithm == "own" else BUILT_IN[algorithm]
 
 
 def space(algorithm: Algorithm, project: Project) -> Mapping[str, Axis]:

@@ -8,7 +8,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from tidemill.projects import Project
-from tidemill.training.algorithms.family import Axis, Family, Parameters, Task, weights
+from tidemill.training.algorithms.family import Axis, Family, Parameters, Task, on_columns, weights
 
 _SPACE = {
     "learning_rate": Axis(FloatDistribution(0.02, 0.3, log=True), 0.1, (0.05, 0.1, 0.2)),
@@ -44,5 +44,8 @@ def round_thresholds(boosted: Any) -> None:
 
 
 GRADIENT_BOOSTING = Family(
-    _space, _boosting, learns_missing=True, takes_sparse=False, grows="max_iter", settle=round_thresholds
+    _space,
+    on_columns(_boosting, learns_missing=True, takes_sparse=False),
+    grows="max_iter",
+    settle=round_thresholds,
 )

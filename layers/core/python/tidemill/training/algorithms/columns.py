@@ -21,7 +21,7 @@ scheme for high-cardinality categorical attributes"; cross-fitted as scikit-lear
 def columns(
     project: Project, frame: pd.DataFrame, *, linear: bool, learns_missing: bool, takes_sparse: bool
 ) -> ColumnTransformer:
-    """The transformer for these rows, by the project's recipe and what the estimator takes (`Family`)."""
+    """The transformer for these rows, by the project's recipe and what the estimator takes (`on_columns`)."""
     inputs = project.inputs()
     numbers = [name for name, column in inputs.items() if column.type.numeric]
     categories = [name for name in inputs if name not in numbers]
@@ -40,10 +40,10 @@ def columns(
     return ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)
 
 
-def settle(fitted: ColumnTransformer) -> None:
+def settle(fitted: Any) -> None:
     """Round what categories became by the target to float32, in which the served model holds it. Doing it again
     changes nothing."""
-    found = fitted.named_transformers_.get("category")
+    found = fitted.named_transformers_.get("category") if isinstance(fitted, ColumnTransformer) else None
     encoder = found["encode"] if isinstance(found, Pipeline) else found
     if isinstance(encoder, TargetEncoder):
         encoder.encodings_ = [values.astype(np.float32).astype(np.float64) for values in encoder.encodings_]

@@ -14,6 +14,7 @@ from tidemill.training.algorithms.columns import columns
 Task = Literal["classification", "regression"]
 Number = int | float
 Parameters = Mapping[str, Number]
+Build = Callable[[Parameters, pd.DataFrame, Project, int], Pipeline]
 COLUMNS = "columns"
 ESTIMATOR = "estimator"
 
@@ -34,34 +35,36 @@ def _as_it_is(estimator: Any) -> None:
 
 @dataclass(frozen=True)
 class Family:
-    """`space` gives what is varied for a task, by the estimator's parameter name; `estimator` an unfitted
-    estimator for a project, with those parameters and a seed."""
+    """`space` gives what is varied for a task, by the estimator's parameter name; `build` the unfitted pipeline
+    for parameters, the rows that it will be fitted on, a project and a seed. It depends on the rows where columns
+    have no value, or rare ones."""
 
     space: Callable[[Task], Mapping[str, Axis]]
-    estimator: Callable[[Project, Parameters, int], Any]
-    linear: bool = False
-    """Numbers are filled and scaled for it, and categories are columns of 0 and 1 if the recipe leaves it open."""
-    learns_missing: bool = False
-    """It takes missing numbers as they are."""
-    takes_sparse: bool = True
+    build: Build
     grows: str | None = None
     """The parameter that says how many trees there are; None if it does not grow in parts."""
     sharded: bool = False
     """Whether its trees have seeds of their own, so that several workers can grow them (`shards`)."""
     settle: Callable[[Any], None] = _as_it_is
     """What is done to a fitted estimator so that its served form answers alike. Doing it again changes nothing."""
+    own: bool = False
+    """Whether it is a project's, and not known to be savable and servable."""
 
-    def unfitted(self, parameters: Parameters, frame: pd.DataFrame, *, project: Project, seed: int) -> Pipeline:
-        """The pipeline that is fitted on these rows. It depends on them where columns have no value, or rare
-        ones."""
-        steps = columns(
-            project,
-            frame,
-            linear=self.linear,
-            learns_missing=self.learns_missing,
-            takes_sparse=self.takes_sparse,
-        )
-        return Pipeline([(COLUMNS, steps), (ESTIMATOR, self.estimator(project, parameters, seed))])
+
+def on_columns(
+    estimator: Callable[[Project, Parameters, int], Any],
+    *,
+    linear: bool = False,
+    learns_missing: bool = False,
+    takes_sparse: bool = True,
+) -> Build:
+    """Pipelines of the columns as the recipe prepares them (`columns.columns`) and what `estimator` gives."""
+
+    def build(parameters: Parameters, frame: pd.DataFrame, project: Project, seed: int) -> Pipeline:
+        prepared = columns(project, frame, linear=linear, learns_missing=learns_missing, takes_sparse=takes_sparse)
+        return Pipeline([(COLUMNS, prepared), (ESTIMATOR, estimator(project, parameters, seed))])
+
+    return build
 
 
 def weights(project: Project) -> dict[str, Any]:

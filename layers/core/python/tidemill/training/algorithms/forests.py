@@ -1,6 +1,6 @@
 """Forests: each tree has a seed of its own, so they grow in parts, and by several workers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import FloatDistribution, IntDistribution
@@ -12,7 +12,7 @@ from sklearn.ensemble import (
 )
 
 from tidemill.projects import Project
-from tidemill.training.algorithms.family import Axis, Family, Parameters, Task, weights
+from tidemill.training.algorithms.family import Axis, Build, Family, Parameters, Task, on_columns, weights
 
 _SIZE = 100
 _GROWS = "n_estimators"
@@ -28,12 +28,12 @@ def _space(task: Task) -> Mapping[str, Axis]:
     return _SPACE
 
 
-def _forest(classifier: Any, regressor: Any) -> Callable[[Project, Parameters, int], Any]:
+def _forest(classifier: Any, regressor: Any) -> Build:
     def estimator(project: Project, parameters: Parameters, seed: int) -> Any:
         kind = classifier if project.task == "classification" else regressor
         return kind(**parameters, **weights(project), n_estimators=_SIZE, random_state=seed)
 
-    return estimator
+    return on_columns(estimator)
 
 
 RANDOM_FOREST = Family(_space, _forest(RandomForestClassifier, RandomForestRegressor), grows=_GROWS, sharded=True)

@@ -7,7 +7,7 @@ from optuna.distributions import FloatDistribution
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 
 from tidemill.projects import Project
-from tidemill.training.algorithms.family import Axis, Family, Parameters, Task, weights
+from tidemill.training.algorithms.family import Axis, Family, Parameters, Task, on_columns, weights
 
 # Below 0.1 the normal equations of one-hot columns are singular in single precision.
 _RIDGE = {"alpha": Axis(FloatDistribution(0.1, 1e3, log=True), 1.0, (0.1, 1.0, 10.0, 100.0, 1000.0))}
@@ -37,5 +37,5 @@ def _elastic_net(project: Project, parameters: Parameters, seed: int) -> Any:
     return LogisticRegression(**parameters, **weights(project), solver="saga", max_iter=2000, random_state=seed)
 
 
-LINEAR = Family(_linear_space, _linear, linear=True)
-ELASTIC_NET = Family(_elastic_space, _elastic_net, linear=True)
+LINEAR = Family(_linear_space, on_columns(_linear, linear=True))
+ELASTIC_NET = Family(_elastic_space, on_columns(_elastic_net, linear=True))
