@@ -29,8 +29,8 @@ PEBBLES = {
     }
 }
 
-# `flights` with a recipe of its own, whose slots and final fit are spot training jobs; and whose trials are those of tuning jobs, and whose
-# forest two machines grow.
+# `flights` with a recipe of its own, whose slots and final fit are spot training jobs; and whose trials are tuning
+# jobs' own, and whose forest two machines grow.
 OWN = """
 from sklearn.naive_bayes import GaussianNB
 from tidemill.training.recipe import number

@@ -12,7 +12,7 @@ from tests.unit.training.test_pipeline_parity import arrays_of, project_of, requ
 from tidemill import canonical, projects
 from tidemill.errors import ProjectInvalid
 from tidemill.training import artifacts, metrics, pipeline
-from tidemill.training.calibration import platt
+from tidemill.training.calibration import fitted_on, platt
 from tidemill.training.evidence.calibration import calibration
 from tidemill.training.prepare import prepare, split_by
 
@@ -130,6 +130,23 @@ def test_calibrated_probabilities_are_the_shares_of_rows_that_were_not_fitted_on
 def unequal(arrays: Any) -> Any:
     few = (arrays["full"] == 1) | (np.random.default_rng(2).random(len(arrays["full"])) < 0.1)
     return {name: array[few] for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize("by", ["content", "entity"])
+def test_the_rows_that_calibrate_are_spread_or_whole_entities(by: str) -> None:
+    # A column of one's own in the place of a model: which rows reach it?
+    changes = {"recipe": {"calibrate": 0.25}, "entity": "harbour", "split": {"by": by}}
+    project, arrays = project_of("classification", **changes), arrays_of("classification", 401)
+    arrays["level"] = np.arange(401, dtype=np.float32)
+    kept = fitted_on(arrays, project)["level"]
+    assert len(kept) == 301
+    if by == "entity":
+        np.testing.assert_array_equal(kept, arrays["level"][:301])
+    else:
+        for part in np.array_split(np.arange(401), 4):
+            assert np.isin(arrays["level"][part], kept).mean() == pytest.approx(0.75, abs=0.07)
+    whole = project_of("classification")
+    np.testing.assert_array_equal(fitted_on(arrays, whole)["level"], arrays["level"])
 
 
 def test_the_map_is_platts() -> None:

@@ -45,7 +45,7 @@ class Recipe(Strict):
         0.0,
         ge=0,
         lt=0.5,
-        description="share of the rows, the latest, by which probabilities are set right instead of fitting them",
+        description="share of the rows that set the probabilities right, instead of being fitted on",
     )
     costs: Costs = Costs()
     own: str | None = Field(

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Project
-from tidemill.training.prepare import Arrays
+from tidemill.training.prepare import Arrays, split_by
 
 CERTAIN = 1e-5
 """Probabilities are kept so far from 0 and 1, near which single precision is too coarse for their logit."""
@@ -48,15 +48,15 @@ def logit(chance: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def fitted_on(arrays: Arrays, project: Project) -> Arrays:
-    """The rows that the model itself is fitted on: all, or the earlier ones if the others calibrate it."""
-    return _rows(arrays, slice(0, _first(arrays, project)))
+    """The rows that the model itself is fitted on: all, or those that do not calibrate it."""
+    return _rows(arrays, ~_held(arrays, project))
 
 
 def calibrated(pipeline: Pipeline, arrays: Arrays, project: Project) -> Model:
-    """The pipeline with its probabilities mapped by the latest of the rows, if the recipe asks for that."""
+    """The pipeline with its probabilities mapped by the rows that were held back, if the recipe asks for that."""
     if not project.recipe.calibrate:
         return pipeline
-    held = _rows(arrays, slice(_first(arrays, project), None))
+    held = _rows(arrays, _held(arrays, project))
     frame = pd.DataFrame({name: held[name] for name in project.inputs()})
     positive = held[project.target] == 1
     score = logit(pipeline.predict_proba(frame)[:, 1])
@@ -75,11 +75,17 @@ def platt(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[floa
     return float(found.coef_[0, 0]), float(found.intercept_[0])
 
 
-def _first(arrays: Arrays, project: Project) -> int:
-    """The first row that calibrates."""
-    rows = len(arrays[project.target])
-    return rows - round(rows * project.recipe.calibrate)
+def _held(arrays: Arrays, project: Project) -> NDArray[np.bool_]:
+    """Which rows are held back, shape [n]. They lie evenly among the others: the latest alone would teach the
+    level of a few days, and a model without them would miss it. But rows of an entity stay together: rows are in
+    the order of entities if they are split by them, so there it is the last ones."""
+    rows, share = len(arrays[project.target]), project.recipe.calibrate
+    counts = np.floor(np.arange(rows + 1) * share + 1e-9)
+    if split_by(project) == "entity":
+        return np.arange(rows) >= rows - counts[-1]
+    found: NDArray[np.bool_] = np.diff(counts) > 0
+    return found
 
 
-def _rows(arrays: Arrays, which: slice) -> Arrays:
+def _rows(arrays: Arrays, which: NDArray[np.bool_]) -> Arrays:
     return {name: array[which] for name, array in arrays.items()}
