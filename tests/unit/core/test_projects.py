@@ -51,7 +51,8 @@ def test_regression_is_measured_by_root_mean_squared_error() -> None:
         (changed(features=["moon", "high"]), "would leak"),
         (changed(features=["moon", "at"]), "timestamps"),
         (changed(features=[]), "at least one"),
-        (changed(target="harbour", features=["moon"]), "must be a number"),
+        (changed(target="harbour", features=["moon"]), r"list two or more names in `columns.harbour.allowed`"),
+        (changed(target="at", features=["moon"]), "must be a number"),
         (changed(name="Tides!"), "name"),
         (changed(surprise=1), "surprise"),
         (changed(rollout={"steps": [1.5]}), "rollout.steps.0"),
@@ -60,6 +61,43 @@ def test_regression_is_measured_by_root_mean_squared_error() -> None:
 )
 def test_a_fault_is_named_with_its_place(document: object, place: str) -> None:
     with pytest.raises(ProjectInvalid, match=place):
+        projects.parse(document)
+
+
+def named(*classes: object, **changes: object) -> dict:
+    """A target that names its classes."""
+    columns = {**VALID["columns"], "high": {"type": "category", "allowed": list(classes)}}
+    return changed(columns=columns, **changes)
+
+
+def test_a_category_as_target_names_the_classes_in_their_order() -> None:
+    project = projects.parse(named("spring", "neap", 7))
+    assert project.classes == ("spring", "neap", "7")
+    assert (project.metric, project.threshold) == ("log_loss", None)
+    for other in (VALID, changed(task="regression")):
+        assert projects.parse(other).classes == ()
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (named("spring"), "list two or more names"),
+        (named("spring", "neap", "spring"), "name each class once"),
+        (named("7", 7), "name each class once"),
+        (named(*range(101)), "at most 100"),
+        (named("spring", ""), "1 to 256 characters"),
+        (named(*("x" * 200 + str(n) for n in range(30))), "max_instances: with 30 probabilities .* set at most 7"),
+        (named("spring", "neap", task="regression"), "must be a number"),
+        (named("spring", "neap", recipe={"costs": {"false_positive": 2}}), "Leave costs out"),
+        (named("spring", "neap", gates={"equalised_odds": 0.1}), "equalised_odds: .* leave it out"),
+        (
+            named("spring", "neap", sensitive=["harbour"], search={"constraints": {"fairness_gap": 0.1}}),
+            "fairness_gap .* leave it out",
+        ),
+    ],
+)
+def test_what_named_classes_cannot_have_is_refused_with_the_remedy(document: dict, words: str) -> None:
+    with pytest.raises(ProjectInvalid, match=words):
         projects.parse(document)
 
 

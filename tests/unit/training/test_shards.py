@@ -14,7 +14,7 @@ FINAL = ("final/model.skops", "final/model.onnx", "final/profile.json")
 
 
 @pytest.mark.parametrize("algorithm", FORESTS)
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "named", "regression"])
 @pytest.mark.parametrize("of", [2, 3, 7])
 def test_the_merged_forest_is_the_one_of_a_single_fit(algorithm: Any, task: str, of: int) -> None:
     project, arrays = project_of(task), arrays_of(task)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from tidemill.projects.classes import classes_of, settings_fault, target_fault
 from tidemill.projects.compute import Compute
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
 from tidemill.projects.gates import Gates, Slices
@@ -18,7 +19,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 
 
 class Project(Strict):
-    """One ML problem. `features` are what a request carries; `target` is what it asks for."""
+    """One ML problem. `features` are what a request carries; `target` is what it asks for: a number, 0 or 1, or
+    one of the classes that the target's `allowed` names."""
 
     name: Name
     description: str
@@ -62,8 +64,8 @@ class Project(Strict):
         timestamps = [name for name in self.features if self.columns[name].type is Kind.TIMESTAMP]
         if timestamps:
             raise ValueError(f"features: {timestamps} are timestamps; derive numbers from them instead")
-        if not self.columns[self.target].type.numeric:
-            raise ValueError(f"target: {self.target!r} must be a number (0 and 1 for classification)")
+        if fault := target_fault(self):
+            raise ValueError(fault)
         return self
 
     @model_validator(mode="after")
@@ -72,6 +74,8 @@ class Project(Strict):
             raise ValueError("recipe: costs and class_weight are of classification; leave them out for regression")
         if self.search.asks_for("fairness_gap") and (self.task == "regression" or not self.protected):
             raise ValueError("search: fairness_gap compares decisions between groups; name `sensitive` columns")
+        if fault := settings_fault(self):
+            raise ValueError(fault)
         if self.split.by == "entity" and not self.entity:
             raise ValueError("split.by: entity needs `entity`, the column that names whom a row is about")
         if self.split.by == "time" and not self.time:
@@ -92,9 +96,15 @@ class Project(Strict):
         return "log_loss" if self.task == "classification" else "rmse"
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes where the target is a category, in the order of `allowed`; none for 0 and 1,
+        and for regression."""
+        return classes_of(self.columns[self.target])
+
+    @property
     def threshold(self) -> float | None:
-        """The probability from which a row counts as 1; None for regression."""
-        return self.recipe.costs.threshold if self.task == "classification" else None
+        """The probability from which a row counts as 1; None for regression and for named classes."""
+        return self.recipe.costs.threshold if self.task == "classification" and not self.classes else None
 
     def feature_columns(self) -> dict[str, Column]:
         """The rules of the features, in the order of `features`."""

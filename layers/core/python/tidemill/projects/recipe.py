@@ -35,6 +35,6 @@ class Recipe(Strict):
     )
     class_weight: Literal["none", "balanced"] = Field(
         "none",
-        description="balanced: both classes weigh the same; probabilities are then too high for the rarer one",
+        description="balanced: all classes weigh the same; probabilities are then too high for rarer ones",
     )
     costs: Costs = Costs()

@@ -17,7 +17,17 @@ from tidemill.data.profile import PREDICTION, build_profile
 from tidemill.errors import RecordNotFound
 from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Kind
-from tidemill.training import algorithms, artifacts, facts, pipeline, provenance, served_form, shards, threads
+from tidemill.training import (
+    algorithms,
+    artifacts,
+    facts,
+    outputs,
+    pipeline,
+    provenance,
+    served_form,
+    shards,
+    threads,
+)
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
@@ -150,11 +160,12 @@ def _expected(plan: Plan, best: Mapping[str, Any]) -> timedelta | None:
 def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict[str, Any]:
     """The reference profile: the features as fitted on, and the predictions on rows the model has not seen. On
     rows it was fitted to it is surer of itself than it will ever be again."""
-    features = plan.project.feature_columns()
+    project, features = plan.project, plan.project.feature_columns()
     columns = {name: fitted_on[name] for name in features}
-    columns[PREDICTION] = pipeline.predict(model, holdout, plan.project.features)
-    kinds = {**{name: column.type for name, column in features.items()}, PREDICTION: Kind.NUMBER}
-    return build_profile(columns, kinds)
+    predictions = pipeline.predict(model, holdout, project.features, project.classes)
+    columns[PREDICTION] = outputs.as_captured(predictions, project.classes)
+    kind = Kind.CATEGORY if project.classes else Kind.NUMBER
+    return build_profile(columns, {**{name: column.type for name, column in features.items()}, PREDICTION: kind})
 
 
 def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
@@ -163,6 +174,7 @@ def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str]) -> dict[st
         "run_id": plan.run_id,
         "dataset_version": plan.dataset_version,
         "task": plan.project.task,
+        **({"classes": list(plan.project.classes)} if plan.project.classes else {}),
         "algorithm": best["algorithm"],
         "parameters": best["parameters"],
         "seed": plan.seed,

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Project
 from tidemill.projects.search import Algorithm
-from tidemill.training import algorithms
+from tidemill.training import algorithms, outputs
 from tidemill.training.algorithms.family import COLUMNS, ESTIMATOR, Family, Parameters
 from tidemill.training.prepare import Arrays
 
@@ -64,7 +64,7 @@ def fit(
 
 
 def known(arrays: Arrays, project: Project) -> NDArray[Any]:
-    """The target as it is fitted, shape [n]: classes as integers."""
+    """The target as it is fitted, shape [n]: classes as integers, named ones by their numbers."""
     target = arrays[project.target]
     return target.astype(np.int64) if project.task == "classification" else target
 
@@ -92,14 +92,14 @@ def _grow(
         on_step(step, len(parts), pipeline)
 
 
-def predict(pipeline: Pipeline, arrays: Arrays, features: Sequence[str]) -> NDArray[np.float64]:
-    """Per row the probability of class 1 (a classifier), or the predicted value; shape [n]."""
+def predict(
+    pipeline: Pipeline, arrays: Arrays, features: Sequence[str], classes: Sequence[str] = ()
+) -> NDArray[np.float64]:
+    """Per row the probability of class 1 (a classifier), or the predicted value; shape [n]. With named `classes`
+    the probability of each, in their order; shape [n, K]."""
     frame = to_frame(arrays, features)
-    if hasattr(pipeline, "predict_proba"):
-        answers: NDArray[Any] = pipeline.predict_proba(frame)[:, 1]
-    else:
-        answers = pipeline.predict(frame)
-    return answers.astype(np.float64)
+    ask = pipeline.predict_proba if hasattr(pipeline, "predict_proba") else pipeline.predict
+    return outputs.taken(ask(frame), classes)
 
 
 def to_frame(arrays: Arrays, features: Sequence[str]) -> pd.DataFrame:

@@ -172,7 +172,7 @@ def _measured(
             on_step=after if report or slices.cut() else None,
             begun=slices.begun() if slices.cut() else None,
         )
-        predictions = pipeline.predict(model, validation, project.features)
+        predictions = pipeline.predict(model, validation, project.features, project.classes)
     except _Pruned:
         return _pruned(plan, point, live)
     except _UNFIT as error:
@@ -198,12 +198,13 @@ def _reporter(
     plan: Plan, live: optuna.Trial, validation: prepare.Arrays, watch: Watch | None
 ) -> Callable[[int, int, Any], None]:
     """Tells the study what the model so far is worth, and ends the fit if the pruner says so."""
+    project = plan.project
 
     def report(step: int, of: int, model: Any) -> None:
         if step == of:
             return
-        predictions = pipeline.predict(model, validation, plan.project.features)
-        found = metrics.measure(plan.project.task, validation[plan.project.target], predictions, plan.threshold)
+        predictions = pipeline.predict(model, validation, project.features, project.classes)
+        found = metrics.measure(project.task, validation[project.target], predictions, plan.threshold)
         value = cast(float, found[plan.metric])
         if watch is not None:
             watch(value)

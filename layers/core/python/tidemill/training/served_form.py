@@ -17,6 +17,7 @@ from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Column, Project
+from tidemill.training import outputs
 from tidemill.training.algorithms.family import ESTIMATOR
 from tidemill.training.prepare import Arrays
 
@@ -27,7 +28,7 @@ TOLERANCE = 1e-4
 
 def convert(pipeline: Pipeline, project: Project) -> bytes:
     """The pipeline as an ONNX model: one input [n, 1] per feature, float32 or string; output `probabilities` [n,
-    2] or `variable` [n, 1]. Equal pipelines give equal bytes."""
+    2], or [n, K] of named classes, or `variable` [n, 1]. Equal pipelines give equal bytes."""
     columns = project.feature_columns()
     options = (
         {id(pipeline.named_steps[ESTIMATOR]): {"zipmap": False}} if project.task == "classification" else None
@@ -53,29 +54,29 @@ def _tensor(column: Column) -> Any:
 
 
 def predict(body: bytes, arrays: Arrays, project: Project) -> NDArray[np.float64]:
-    """What the served form answers, by the reference evaluator: per row the probability of class 1, or the value;
-    shape [n]. Meant for some hundred rows: trees are walked in Python."""
+    """What the served form answers, by the reference evaluator, as `pipeline.predict` gives it. Meant for some
+    hundred rows: trees are walked in Python."""
     inputs = {
         name: arrays[name].astype(np.float32 if column.type.numeric else object).reshape(-1, 1)
         for name, column in project.feature_columns().items()
     }
     output = "probabilities" if project.task == "classification" else "variable"
-    answers: Any = ReferenceEvaluator(onnx.load_from_string(body)).run([output], inputs)
-    rows: NDArray[np.float64] = np.asarray(answers[0], dtype=np.float64)
-    return rows.reshape(len(rows), -1)[:, -1]
+    (found,) = ReferenceEvaluator(onnx.load_from_string(body)).run([output], inputs)
+    return outputs.taken(np.asarray(found), project.classes)
 
 
 def parity(
     served: NDArray[Any], trained: NDArray[Any], *, threshold: float | None, scale: float
 ) -> dict[str, Any]:
-    """How far two sets of answers to the same rows agree (shape [n] each). A row disagrees if the answers are
-    further apart than TOLERANCE (of 1 for probabilities; of `scale`, the spread of the target, for values), or
-    if they fall on different sides of the threshold."""
-    distance = np.nan_to_num(np.abs(served - trained), nan=np.finfo(np.float64).max)
-    tolerance = TOLERANCE if threshold is not None else TOLERANCE * scale
+    """How far two sets of answers to the same rows agree (shape [n], or [n, K] of named classes, each). A row
+    disagrees if the answers are further apart than TOLERANCE (of 1 for probabilities, each of them; of `scale`,
+    the spread of the target, for values), or if they decide for different classes."""
+    distance = outputs.apart(served, trained)
+    classification = threshold is not None or outputs.named(trained)
+    tolerance = TOLERANCE if classification else TOLERANCE * scale
     apart = distance > tolerance
-    if threshold is not None:
-        apart |= (served >= threshold) != (trained >= threshold)
+    if classification:
+        apart |= outputs.decided(served, threshold) != outputs.decided(trained, threshold)
     return {
         "rows": len(served),
         "disagreeing": int(apart.sum()),
