@@ -34,9 +34,7 @@ def gather(plan: Plan, holdout: Arrays, answers: Mapping[str, Array], ask: Ask) 
             who: _compared(plan, target, answers, losses, who, how) for who in losses if who != "candidate"
         },
         "slices": slices.table(project, holdout, losses, how),
-        "calibration": calibration(*outputs.reliability(target, own))
-        if project.task == "classification"
-        else None,
+        "calibration": _calibration(plan, target, own),
         **({"confusion": _confusion(plan, target, own)} if project.classes else {}),
         "fairness": fairness(project, holdout, own, plan.threshold),
         "importance": importance(project, holdout, ask, plan.seed),
@@ -48,6 +46,13 @@ def _intervals(plan: Plan, target: Array, own: Array, how: Resampling) -> dict[s
     if outputs.named(own):
         return class_intervals.intervals(target, own, how)
     return intervals(plan.project.task, target, own, plan.threshold, how)
+
+
+def _calibration(plan: Plan, target: Array, own: Array) -> dict[str, Any] | None:
+    if plan.project.task == "regression":
+        return None
+    found = calibration(*outputs.reliability(target, own))
+    return {**found, "of": "the most probable class"} if outputs.named(own) else found
 
 
 def _confusion(plan: Plan, target: Array, own: Array) -> dict[str, Any]:
