@@ -76,11 +76,11 @@ def _confusion(found: Mapping[str, Any]) -> str:
 
 
 def _fairness(found: list[Mapping[str, Any]]) -> str:
-    groups = [(column["column"], group) for column in found for group in column["groups"]]
-    head, rates = _rates([group for _, group in groups])
+    head, rates = _rates(found[0].get("classes"))
     rows = [
-        (f"{column} = {group['group']}", f"{group['rows']:,}", *(number(rate) for rate in rates(group)))
-        for column, group in groups
+        (f"{column['column']} = {group['group']}", f"{group['rows']:,}", *(number(rate) for rate in rates(group)))
+        for column in found
+        for group in column["groups"]
     ]
     words = [
         f"Of `{column['column']}`, the least selection rate is {percent(column['selection_ratio'])} of the largest"
@@ -95,11 +95,11 @@ def _fairness(found: list[Mapping[str, Any]]) -> str:
 Rates = Callable[[Mapping[str, Any]], list[Any]]
 
 
-def _rates(groups: list[Mapping[str, Any]]) -> tuple[tuple[str, ...], Rates]:
+def _rates(classes: list[str] | None) -> tuple[tuple[str, ...], Rates]:
     """The headings of what is told of a group, and how it is read: of named classes how often each is said."""
-    if groups and "selection_rates" in groups[0]:
-        head = ("right", *(f"taken for {name}" for name in groups[0]["selection_rates"]))
-        return head, lambda group: [group["accuracy"], *group["selection_rates"].values()]
+    if classes:
+        head = ("right", *(f"taken for {name}" for name in classes))
+        return head, lambda group: [group["accuracy"], *group["selection_rates"]]
     return HEADINGS, lambda group: [group.get(rate) for rate in RATES]
 
 

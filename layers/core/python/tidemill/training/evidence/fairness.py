@@ -45,7 +45,7 @@ def _kind(project: Project) -> tuple[Measure, Summary]:
     if project.task == "regression":
         return _errors, lambda _: {}
     if project.classes:
-        return partial(_class_rates, project.classes), _class_summary
+        return partial(_class_rates, project.classes), partial(_class_summary, project.classes)
     return _rates, _summary
 
 
@@ -76,15 +76,16 @@ def _class_rates(
         "accuracy": float(right.mean()),
         "accuracy_low": float(low[0]),
         "accuracy_high": float(high[0]),
-        "selection_rates": dict(zip(classes, rates.tolist(), strict=True)),
+        "selection_rates": rates.tolist(),
     }
 
 
-def _class_summary(groups: list[dict[str, Any]]) -> dict[str, Any]:
-    rates = [group["selection_rates"] for group in groups]
-    ratios = {name: _ratio([each[name] for each in rates]) for name in (rates[0] if rates else ())}
-    least = min((ratio for ratio in ratios.values() if ratio is not None), default=None)
-    return {"selection_ratio": least, "selection_ratios": ratios}
+def _class_summary(classes: Sequence[str], groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """The ratio of each class, and the least of them; rates and ratios are in the order of `classes`."""
+    rates = [[group["selection_rates"][place] for group in groups] for place in range(len(classes))]
+    ratios = [_ratio(each) for each in rates]
+    least = min((ratio for ratio in ratios if ratio is not None), default=None)
+    return {"selection_ratio": least, "selection_ratios": ratios, "classes": list(classes)}
 
 
 def _ratio(rates: list[float]) -> float | None:
