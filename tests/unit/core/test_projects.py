@@ -173,3 +173,12 @@ def test_what_the_docs_show_is_a_valid_part_of_a_project_file(page: str) -> None
     columns = {**VALID["columns"], **{name: {"type": "category"} for name in ("sex", "region")}}
     project = projects.parse(changed(columns=columns, **yaml.safe_load(shown)))
     assert project.search.concurrency == (10 if page == "search.md" else 4)
+
+
+def test_the_named_classes_that_the_docs_show_are_those_of_the_shipped_project() -> None:
+    shown = (ROOT / "docs" / "recipes.md").read_text().partition("```yaml\ntask:")[2].partition("```")[0]
+    part = yaml.safe_load(f"task:{shown}")
+    wines = yaml.safe_load((ROOT / "projects" / "wines.yaml").read_text())
+    assert wines["columns"].items() >= part.pop("columns").items()
+    assert wines.items() >= part.items()
+    assert projects.parse(wines).classes == ("Barolo", "Grignolino", "Barbera")
