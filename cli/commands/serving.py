@@ -18,7 +18,7 @@ from cli.project_file import read_project
 ANSWERS: list[show.Column] = [
     ("prediction id", lambda row: row["prediction_id"]),
     ("prediction", lambda row: row["prediction"]),
-    ("probability", lambda row: row.get("probability") or most_probable(row.get("probabilities") or {})),
+    ("probability", lambda row: row.get("probability", most_probable(row.get("probabilities", {})))),
 ]
 SHOWN = 3
 """Of many classes, the most probable ones."""

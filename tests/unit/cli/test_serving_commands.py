@@ -101,6 +101,15 @@ def test_answers_show_the_most_probable_classes(run: Run, monkeypatch: pytest.Mo
     assert most_probable({}) is None
 
 
+def test_a_probability_of_0_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    predictions = [{"prediction_id": "r.0", "prediction": 0, "probability": 0.0}]
+    answer = {"predictions": predictions, "model_version": 3, "variant": "4"}
+    monkeypatch.setattr(Api, "predict", lambda api, *arguments: answer)
+    file = tmp_path / "asked.json"
+    file.write_text("{}")
+    assert run("predict", "flights", str(file)).stdout.split()[-3:] == ["r.0", "0", "0"]
+
+
 def test_a_run_shows_which_class_is_taken_for_which() -> None:
     facts = {
         **dict.fromkeys(("error", "release_id", "reason", "made_with", "seconds", "cost", "metrics")),

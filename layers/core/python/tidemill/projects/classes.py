@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tidemill.projects.project import Project
 
 MOST = 100
-LONGEST = 256
+LONGEST = 100
+"""Characters of a name: what the sketch of a column keeps of a value (`tidemill.data.sketches.categories`)."""
 MOST_BYTES = 5_000_000
 """Of the probabilities in one answer: a Lambda function gives at most 6 MB (AWS, "Lambda quotas")."""
 _NUMBER = 24
