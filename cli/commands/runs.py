@@ -1,5 +1,6 @@
 """`tidemill runs`: training runs and their trials."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -92,7 +93,21 @@ def as_tables(facts: dict[str, Any]) -> Group:
     ]
     if evaluation:
         parts.append(show.table("Gates", evaluation["gates"], GATES, empty="no gates"))
+    if "confusion" in evaluation:
+        parts.append(_confusion(evaluation["confusion"]))
     if facts["made_with"]:
         made = [(name, experiment.short(value)) for name, value in facts["made_with"].items()]
         parts.append(show.facts("Made with", made))
     return Group(*parts)
+
+
+def _confusion(found: dict[str, Any]) -> Any:
+    """How many of the held-out rows of each class were taken for which."""
+    rows = [{"name": name, "counts": counts} for name, counts in zip(found["classes"], found["rows"], strict=True)]
+    columns: list[show.Column] = [("it was", lambda row: row["name"])]
+    columns += [(f"taken for {name}", partial(_count, place)) for place, name in enumerate(found["classes"])]
+    return show.table("Which class is taken for which", rows, columns, empty="no rows")
+
+
+def _count(place: int, row: dict[str, Any]) -> int:
+    return int(row["counts"][place])

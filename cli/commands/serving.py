@@ -18,8 +18,10 @@ from cli.project_file import read_project
 ANSWERS: list[show.Column] = [
     ("prediction id", lambda row: row["prediction_id"]),
     ("prediction", lambda row: row["prediction"]),
-    ("probability", lambda row: row.get("probability")),
+    ("probability", lambda row: row.get("probability", most_probable(row.get("probabilities", {})))),
 ]
+SHOWN = 3
+"""Of many classes, the most probable ones."""
 
 
 def register(app: typer.Typer) -> None:
@@ -54,17 +56,28 @@ def predict(
     )
 
 
+def most_probable(probabilities: dict[str, float]) -> str | None:
+    """Classes with their probabilities, the likeliest first; None if there are none."""
+    ranked = sorted(probabilities.items(), key=lambda each: -each[1])[:SHOWN]
+    return "  ".join(f"{name} {chance:.3f}" for name, chance in ranked) or None
+
+
 def outcomes(
     project: ProjectName,
     source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV or JSON: prediction_id, outcome.")],
     stage: Stage = STAGE,
     as_json: Json = False,
 ) -> None:
-    """Hand in what really happened, each with the id of the prediction it belongs to."""
+    """Hand in what really happened, each with the id of the prediction it belongs to: a number, or the name of the
+    class."""
     deployment = Deployment.of(stage)
     deployment.require_project(project)
     text = _text(source)
     found = _outcomes(read_table(text) if source.lower().endswith(".csv") else _json(text))
+    # A table has text alone; whether it stands for numbers, the deployed project says.
+    textual = any(isinstance(each["outcome"], str) for each in found)
+    if not (textual and deployment.api.project(project).get("classes")):
+        found = [_numeric(each) for each in found]
     answer = deployment.api.send_outcomes(project, found)
     show.emit(answer, as_json=as_json, people=lambda facts: f"{facts['accepted']} outcomes accepted")
 
@@ -88,6 +101,13 @@ def _json(text: str) -> Any:
 def _outcomes(rows: Any) -> list[dict[str, Any]]:
     rows = rows.get("outcomes", rows) if isinstance(rows, dict) else rows
     try:
-        return [{"prediction_id": str(row["prediction_id"]), "outcome": float(row["outcome"])} for row in rows]
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        return [{"prediction_id": str(row["prediction_id"]), "outcome": row["outcome"]} for row in rows]
+    except (KeyError, TypeError, csv.Error) as error:
+        raise Usage(f"each outcome needs a prediction_id and an outcome ({error})") from error
+
+
+def _numeric(row: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {**row, "outcome": float(row["outcome"])}
+    except (TypeError, ValueError) as error:
         raise Usage(f"each outcome needs a prediction_id and a number as outcome ({error})") from error

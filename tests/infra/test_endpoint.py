@@ -7,7 +7,7 @@ import pytest
 
 from infra import function, layers
 
-PROJECTS = ("diamonds", "flights")
+PROJECTS = ("diamonds", "flights", "wines")
 
 
 def static(template, of_kind) -> dict:

@@ -10,6 +10,7 @@ def test_every_route_asks_for_sigv4_but_health(any_stage, of_kind) -> None:
     assert {route["RouteKey"]: route["AuthorizationType"] for route in routes} == {
         "POST /projects/flights/predict": "AWS_IAM",
         "POST /projects/diamonds/predict": "AWS_IAM",
+        "POST /projects/wines/predict": "AWS_IAM",
         "POST /projects/{project}/predict": "AWS_IAM",
         "POST /projects/{project}/outcomes": "AWS_IAM",
         "GET /projects/{project}": "AWS_IAM",
@@ -60,7 +61,9 @@ def test_other_programs_find_everything_by_parameters(any_stage, of_kind) -> Non
     assert {f"{root}{thing}" for thing in ("data-bucket", "table", "api-url")} <= names
     assert {f"{root}state-machine/{word}" for word in definitions.WORDS} <= names
     things = ("endpoint", "mode")
-    assert {f"{root}{thing}/{project}" for thing in things for project in ("flights", "diamonds")} <= names
+    assert {
+        f"{root}{thing}/{project}" for thing in things for project in ("flights", "diamonds", "wines")
+    } <= names
     for function in of_kind(any_stage.platform, "AWS::Lambda::Function").values():
         if not function["FunctionName"].endswith("-predict"):
             verb_noun = function["Handler"].removesuffix(".handler")

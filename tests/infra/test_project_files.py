@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_the_projects_of_the_checkout_are_valid() -> None:
-    assert set(read(ROOT / "projects")) >= {"flights", "diamonds"}
+    assert set(read(ROOT / "projects")) >= {"flights", "diamonds", "wines"}
 
 
 @pytest.mark.parametrize(

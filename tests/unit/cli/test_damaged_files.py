@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from cli.story import diamonds, flights
+from cli.story import diamonds, flights, wines
 from cli.story.damaged import damaged_files
 from infra.project_files import FOLDER
 from tidemill import names
@@ -53,3 +53,11 @@ def test_diamonds_are_accepted(count: int) -> None:
     frame = diamonds.diamonds(count, seed=1)
     assert len(frame) == count
     assert verdict(diamonds.to_csv(frame), project("diamonds")) is None
+
+
+def test_wines_are_accepted_and_another_cultivar_is_not() -> None:
+    frame = wines.wines(seed=1)
+    assert frame["cultivar"].value_counts().to_dict() == {"Grignolino": 71, "Barolo": 59, "Barbera": 48}
+    assert verdict(wines.to_csv(frame), project("wines")) is None
+    frame.loc[:10, "cultivar"] = "Nebbiolo"
+    assert verdict(wines.to_csv(frame), project("wines")) == "not_allowed"

@@ -50,7 +50,8 @@ def test_regression_is_measured_by_root_mean_squared_error() -> None:
         (changed(features=["moon", "wind"]), "wind"),
         (changed(features=["moon", "high"]), "would leak"),
         (changed(features=[]), "at least one"),
-        (changed(target="harbour", features=["moon"]), "must be a number"),
+        (changed(target="harbour", features=["moon"]), r"list two or more names in `columns.harbour.allowed`"),
+        (changed(target="at", features=["moon"]), "must be a number"),
         (changed(name="Tides!"), "name"),
         (changed(surprise=1), "surprise"),
         (changed(rollout={"steps": [1.5]}), "rollout.steps.0"),
@@ -59,6 +60,45 @@ def test_regression_is_measured_by_root_mean_squared_error() -> None:
 )
 def test_a_fault_is_named_with_its_place(document: object, place: str) -> None:
     with pytest.raises(ProjectInvalid, match=place):
+        projects.parse(document)
+
+
+def named(*classes: object, **changes: object) -> dict:
+    """A target that names its classes."""
+    columns = {**VALID["columns"], "high": {"type": "category", "allowed": list(classes)}}
+    return changed(columns=columns, **changes)
+
+
+def test_a_category_as_target_names_the_classes_in_their_order() -> None:
+    project = projects.parse(named("spring", "neap", 7))
+    assert project.classes == ("spring", "neap", "7")
+    assert (project.metric, project.threshold) == ("log_loss", None)
+    for other in (VALID, changed(task="regression")):
+        assert projects.parse(other).classes == ()
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (named("spring"), "list two or more names"),
+        (named("spring", "neap", "spring"), "name each class once"),
+        (named("7", 7), "name each class once"),
+        (named(*range(101)), "at most 100"),
+        (named("spring", ""), "1 to 100 characters"),
+        (named("spring", "x" * 101), "1 to 100 characters"),
+        (named(True, False), "columns.high: .* quote them"),
+        (named(*("x" * 90 + str(n) for n in range(60))), "max_instances: with 60 probabilities .* set at most 7"),
+        (named("spring", "neap", task="regression"), "must be a number"),
+        (named("spring", "neap", recipe={"costs": {"false_positive": 2}}), "Leave costs out"),
+        (named("spring", "neap", gates={"equalised_odds": 0.1}), "equalised_odds: .* leave it out"),
+        (
+            named("spring", "neap", sensitive=["harbour"], search={"constraints": {"fairness_gap": 0.1}}),
+            "fairness_gap .* leave it out",
+        ),
+    ],
+)
+def test_what_named_classes_cannot_have_is_refused_with_the_remedy(document: dict, words: str) -> None:
+    with pytest.raises(ProjectInvalid, match=words):
         projects.parse(document)
 
 
@@ -134,3 +174,12 @@ def test_what_the_docs_show_is_a_valid_part_of_a_project_file(page: str) -> None
     columns = {**VALID["columns"], **{name: {"type": "category"} for name in ("sex", "region")}}
     project = projects.parse(changed(columns=columns, **yaml.safe_load(shown)))
     assert project.search.concurrency == (10 if page == "search.md" else 4)
+
+
+def test_the_named_classes_that_the_docs_show_are_those_of_the_shipped_project() -> None:
+    shown = (ROOT / "docs" / "recipes.md").read_text().partition("```yaml\ntask:")[2].partition("```")[0]
+    part = yaml.safe_load(f"task:{shown}")
+    wines = yaml.safe_load((ROOT / "projects" / "wines.yaml").read_text())
+    assert wines["columns"].items() >= part.pop("columns").items()
+    assert wines.items() >= part.items()
+    assert projects.parse(wines).classes == ("Barolo", "Grignolino", "Barbera")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.story import diamonds, flights
+from cli.story import diamonds, flights, wines
 from tidemill.data.personal import Finding, Scanner
 
 ROWS = 200
@@ -85,6 +85,7 @@ def test_epochs(seed: int, unit: int) -> None:
 @pytest.mark.parametrize("as_text", [False, True])
 def test_the_storys_files(as_text: bool) -> None:
     files = [flights.to_csv(flights.departures()), diamonds.to_csv(diamonds.diamonds(53_940, seed=1))]
+    files.append(wines.to_csv(wines.wines(seed=1)))
     for body in files:
         table = pyarrow.csv.read_csv(io.BytesIO(body))
         if as_text:

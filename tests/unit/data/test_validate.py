@@ -134,6 +134,47 @@ def test_too_few_rows_have_their_code(shore: Any) -> None:
     assert validated(shore, shore.csv(shore.lines(9)))[0]["code"] == "too_few_rows"
 
 
+NAMED = {"full": {"type": "category", "allowed": ["neap", "mean", "spring"]}}
+
+
+def named(shore: Any, count: int, of: str = "neap mean spring", start: int = 0) -> bytes:
+    """Rows whose target is one of these classes in turn."""
+    turn = of.split()
+    lines = [f"{line[:-1]}{turn[i % len(turn)]}" for i, line in enumerate(shore.lines(count, start=start))]
+    return shore.csv(lines)
+
+
+def test_named_classes_are_taken_in_and_others_are_not(new_shore: Any) -> None:
+    shore = new_shore(columns={**new_shore().project.model_dump()["columns"], **NAMED})
+    assert validated(shore, named(shore, 30))[0]["outcome"] == "accepted"
+    answer, _ = validated(shore, named(shore, 30, "neap mean king"))
+    assert (answer["outcome"], answer["code"]) == ("rejected", "not_allowed")
+    answer, _ = validated(shore, named(shore, 30, "mean"))
+    assert answer["code"] == "target_one_class"
+    assert "'full', the target, is mean in every row; at least two classes are needed" in answer["reason"]
+
+
+def test_a_named_class_that_all_but_goes_is_refused(new_shore: Any) -> None:
+    columns = {**new_shore().project.model_dump()["columns"], **NAMED}
+    shore = new_shore(columns=columns, mode="replace")
+    shore.walk(shore.upload("a.csv", named(shore, 300)))
+    answer = shore.walk(shore.upload("a.csv", named(shore, 300, "neap mean", start=1)))
+    assert (answer["outcome"], answer["code"]) == ("rejected", "class_collapse")
+    assert "class spring of 'full' fell from 33.33% of the rows to 0.00%" in answer["reason"]
+
+
+@pytest.mark.parametrize("classes", ["neap mean spring", "neap spring"])
+def test_a_feature_that_gives_a_named_class_away_is_told(new_shore: Any, classes: str) -> None:
+    columns = {**new_shore().project.model_dump()["columns"], **NAMED, "tide": {"type": "category"}}
+    shore = new_shore(columns=columns, features=["level", "tide"], quality={"leakage": "refuse"})
+    turn = classes.split()
+    lines = [
+        f"{line[:-1]}{turn[i % len(turn)]},t-{turn[i % len(turn)]}" for i, line in enumerate(shore.lines(300))
+    ]
+    answer, _ = validated(shore, shore.csv(lines, header="at,level,gates,wind,full,tide"))
+    assert (answer["outcome"], answer["code"]) == ("rejected", "target_leak")
+
+
 def test_a_class_that_all_but_goes_is_refused(shore: Any) -> None:
     shore.walk(shore.upload("a.csv", shore.csv(shore.lines(200))))
     lines = [f"{line[:-1]}{int(i == 7)}" for i, line in enumerate(shore.lines(200, start=1))]

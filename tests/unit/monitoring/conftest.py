@@ -37,6 +37,9 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+CLASSES = ("neap", "mean", "spring")
+
+
 class Killed(BaseException):
     """The process ends here: not an Exception, so that no use case can take it for a fault."""
 
@@ -83,6 +86,7 @@ class World:
         self.objects, self.index, self.workflows = MemoryObjects(), MemoryIndex(), MemoryWorkflows()
         self.now = NOON
         self._given = 0
+        self.by_name = bool(self.project.classes)
 
     def clock(self) -> datetime:
         return self.now
@@ -102,8 +106,9 @@ class World:
     def release(self, model: int = 1) -> None:
         """Make a model version the champion, with the profile of what it was trained on."""
         rows = draw(4000, seed=0)
-        kinds = {"wind": Kind.NUMBER, "moon": Kind.INTEGER, "harbour": Kind.CATEGORY, PREDICTION: Kind.NUMBER}
-        columns = {**rows, PREDICTION: predicted(rows)}
+        said = Kind.CATEGORY if self.by_name else Kind.NUMBER
+        kinds = {"wind": Kind.NUMBER, "moon": Kind.INTEGER, "harbour": Kind.CATEGORY, PREDICTION: said}
+        columns = {**rows, PREDICTION: self.answers(rows)}
         key = names.model(NAME, model) + "profile.json"
         self.objects.put_new(key, json.dumps(build_profile(columns, kinds)).encode())
         self.put(names.POINTER_LIVE, epoch=1, champion={"model": model, "function_version": "2"})
@@ -118,9 +123,9 @@ class World:
             {
                 "prediction_id": f"request-{self._given}.{i}",
                 "features": {name: plain(values[i]) for name, values in rows.items()},
-                "prediction": float(value),
+                **self.told(value),
             }
-            for i, value in enumerate(predicted(rows))
+            for i, value in enumerate(self.answers(rows))
         ]
         line = {
             "kind": names.CAPTURE_TERM,
@@ -135,6 +140,17 @@ class World:
         before = set(self.objects.keys(names.captured(NAME)))
         deliver_capture([json.dumps(line)] * copies, objects=self.objects)
         return next(iter(set(self.objects.keys(names.captured(NAME))) - before))
+
+    def answers(self, rows: dict[str, Any]) -> Any:
+        """What a model says: a height, or the name of one of CLASSES."""
+        heights = predicted(rows)
+        return np.asarray(CLASSES)[np.searchsorted([6.0, 7.0], heights)] if self.by_name else heights
+
+    def told(self, value: Any) -> dict[str, Any]:
+        """An answer as it is captured."""
+        if not self.by_name:
+            return {"prediction": float(value)}
+        return {"prediction": str(value), "probabilities": {name: float(name == value) for name in CLASSES}}
 
     def build(self, *, disturbed: Disturbance | None = None, trigger: str = "schedule") -> dict[str, Any]:
         objects, index = self._ports(disturbed)

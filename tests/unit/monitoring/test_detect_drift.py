@@ -113,3 +113,53 @@ def test_the_report_is_json_without_nan(world: Any) -> None:
     closed(world, shift=1.0).detect("00001")
     text = world.objects.get(f"{REPORT}report.json").decode()
     json.dumps(json.loads(text), allow_nan=False)
+
+
+NAMED = {
+    "task": "classification",
+    "columns": {
+        "height": {"type": "category", "allowed": ["neap", "mean", "spring"]},
+        "wind": {"type": "number", "nullable": True},
+        "moon": {"type": "integer"},
+        "harbour": {"type": "category"},
+    },
+}
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_named_answers_are_compared_as_a_category(make_world: Any, shift: float) -> None:
+    world = make_world(**NAMED)
+    closed(world, shift=shift).detect("00001")
+    prediction = report(world)["prediction"]
+    assert (prediction["kind"], prediction["statistic_name"]) == ("category", "chi2")
+    assert prediction["drifted"] is bool(shift)
+    assert set(prediction["plot"]["labels"]) == {"neap", "mean", "spring"}
+    assert "Predicted class" in world.objects.get(f"{REPORT}report.html").decode()
+
+
+@pytest.mark.parametrize("deployed", ["before", "after"])
+def test_while_a_target_is_changed_answers_of_the_other_kind_are_not_compared(
+    make_world: Any, deployed: str
+) -> None:
+    """The champion answers with numbers, those captured have names, and the other way round."""
+    world, other = make_world(), make_world(**NAMED)
+    if deployed == "after":
+        world, other = other, world
+    world.by_name = not world.by_name  # what is captured is of the model before, or after
+    world.capture(500)
+    world.build()
+    assert world.detect("00001")["rows"] == 500
+    prediction = report(world)["prediction"]
+    assert prediction is None or prediction["missing_current"] == 1.0
+    world.project = other.project
+    assert world.detect("00001")["rows"] == 500
+
+
+def test_a_window_of_a_project_that_now_names_classes_is_not_held_to_a_profile_of_numbers(make_world: Any) -> None:
+    world = make_world()
+    world.project = make_world(**NAMED).project
+    world.capture(500)
+    world.build()
+    assert world.detect("00001")["rows"] == 500
+    assert report(world)["prediction"] is None
+    assert "No prediction of model 1" in world.objects.get(f"{REPORT}report.html").decode()

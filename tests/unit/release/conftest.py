@@ -243,6 +243,28 @@ class World:
             ]
         self.store(captured, outcomes, name)
 
+    def named_traffic(
+        self, variants: Sequence[str], skill: Callable[[str], float], *, name: str, weight: float, seed: int
+    ) -> None:
+        """As `traffic`, about three named classes."""
+        rng, classes, when = np.random.default_rng(seed), ("ebb", "flood", "slack"), self.now.isoformat()
+        captured, outcomes = [], []
+        for number in range(400):
+            variant = variants[int(rng.random() < weight)]
+            answers = []
+            for place, truth in enumerate(rng.integers(0, 3, 5)):
+                odds = np.exp(rng.normal(0, 1, 3) + 2 * skill(variant) * (np.arange(3) == truth))
+                chances = dict(zip(classes, (odds / odds.sum()).tolist(), strict=True))
+                said = max(chances, key=lambda each: chances[each])
+                identity = f"{name}-{number}.{place}"
+                answers.append(
+                    {"prediction_id": identity, "prediction": said, "probabilities": chances, "features": {}}
+                )
+                outcomes.append({"prediction_id": identity, "outcome": classes[truth], "at": when})
+            request = {"request_id": f"{name}-{number}", "at": when, "variant": variant}
+            captured.append({**request, "instances": answers})
+        self.store(captured, outcomes, name)
+
     def store(self, captured: list[dict[str, Any]], outcomes: list[dict[str, Any]], name: str) -> None:
         day = self.now.date().isoformat()
         text = "\n".join(json.dumps(line) for line in captured).encode()

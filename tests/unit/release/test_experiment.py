@@ -23,7 +23,7 @@ def line(request: str, at: Any, variant: str, *answers: float) -> dict[str, Any]
     return {"request_id": request, "at": at.isoformat(), "variant": variant, "instances": items}
 
 
-def outcome(prediction_id: str, value: float, at: Any) -> dict[str, Any]:
+def outcome(prediction_id: str, value: float | str, at: Any) -> dict[str, Any]:
     return {"prediction_id": prediction_id, "outcome": value, "at": at.isoformat()}
 
 
@@ -99,6 +99,39 @@ def test_a_regression_is_measured_by_squared_error(world: Any) -> None:
     captured = [{"request_id": "r", "at": world.now.isoformat(), "variant": "2", "instances": [item]}]
     world.store(captured, [outcome("r.0", 5.0, world.now)], "a")
     assert arms(world, "regression")[0].sample.mean == 6.25
+
+
+def classes(request: str, at: Any, *answers: dict[str, float]) -> dict[str, Any]:
+    items = [
+        {"prediction_id": f"{request}.{n}", "prediction": max(p, key=p.get), "probabilities": p, "features": {}}
+        for n, p in enumerate(answers)
+    ]
+    return {"request_id": request, "at": at.isoformat(), "variant": "2", "instances": items}
+
+
+def test_named_classes_are_measured_by_the_probability_of_the_one_that_it_was(world: Any) -> None:
+    now, said = world.now, {"ebb": 0.7, "flood": 0.2, "slack": 0.1}
+    captured = [classes("r", now, said, said), classes("s", now, said), classes("t", now, said)]
+    happened = [outcome("r.0", "ebb", now), outcome("r.1", "slack", now), outcome("s.0", "flood", now)]
+    world.store(captured, happened, "a")
+    (arm,) = arms(world)
+    units = [(-math.log(0.7) - math.log(0.1)) / 2, -math.log(0.2)]
+    assert (arm.requests, arm.sample.units) == (3, 2)
+    assert arm.sample.mean == pytest.approx(np.mean(units))
+    world.store([], [outcome("s.0", "ebb", now + T1)], "b")
+    assert arms(world)[0].sample.mean == pytest.approx((units[0] - math.log(0.7)) / 2)
+
+
+def test_a_class_that_the_model_does_not_know_costs_much_but_not_everything(world: Any) -> None:
+    world.store([classes("r", world.now, {"ebb": 1.0, "flood": 0.0})], [outcome("r.0", "king", world.now)], "a")
+    assert arms(world)[0].sample.mean == pytest.approx(-math.log(1e-6))
+
+
+def test_answers_and_outcomes_about_different_targets_are_no_units(world: Any) -> None:
+    captured = [classes("r", world.now, {"ebb": 0.6, "flood": 0.4}), line("s", world.now, "2", 0.9)]
+    world.store(captured, [outcome("r.0", 1, world.now), outcome("s.0", "ebb", world.now)], "a")
+    (arm,) = arms(world)
+    assert (arm.requests, arm.sample.units) == (2, 0)
 
 
 def test_days_between_are_read_too(world: Any) -> None:

@@ -28,7 +28,7 @@ def states(world: Any, *models: int) -> list[str]:
     return [world.row(names.sk_model(model))["state"] for model in models]
 
 
-def challenge(world: Any, skill: dict[str, float]) -> dict[str, Any]:
+def challenge(world: Any, skill: dict[str, float], traffic: str = "traffic") -> dict[str, Any]:
     """What the state machine does from PublishVersion on, with traffic during every wait; the last answer."""
     world.experiment(TWO)
     found = {"verdict": "advance", "step": 0}
@@ -37,7 +37,8 @@ def challenge(world: Any, skill: dict[str, float]) -> dict[str, Any]:
             world.now += timedelta(minutes=1)
             found |= world.shift(TWO, found["step"])
         name, weight = f"look{found['look']}", world.pointer["weight"]
-        world.traffic(("2", "3"), skill.__getitem__, name=name, weight=weight, seed=found["look"])
+        answer = getattr(world, traffic)
+        answer(("2", "3"), skill.__getitem__, name=name, weight=weight, seed=found["look"])
         found = world.judge(TWO, found["look"])
     return world.settle(TWO, found["verdict"], found["reason"])
 
@@ -101,6 +102,16 @@ def test_a_bad_challenger_is_rolled_back_with_the_numbers_kept(live: Any) -> Non
     assert look["arms"]["challenger"]["sample"]["units"] >= 20
     decision = live.fact(names.release("tides", TWO) + "decision.json")
     assert (decision["verdict"], decision["reason"]) == ("roll_back", look["reason"])
+
+
+@pytest.mark.parametrize(("skill", "state"), [(FAR_BETTER, "promoted"), (BAD, "rolled_back")])
+def test_models_of_named_classes_are_released_by_what_they_lose(
+    live: Any, skill: dict[str, float], state: str
+) -> None:
+    assert challenge(live, skill, "named_traffic")["state"] == state
+    look = live.fact(names.release("tides", TWO) + "look-0001.json")
+    challenger, champion = (look["arms"][arm]["sample"]["mean"] for arm in ("challenger", "champion"))
+    assert (challenger < champion) == (state == "promoted")
 
 
 def test_a_release_over_s3_and_dynamodb(world: Any) -> None:

@@ -61,8 +61,13 @@ def frame(rows: int, seed: int) -> pd.DataFrame:
     return table
 
 
+CLASSES = ["slack", "flood", "ebb"]
+
+
 def document(task: str, body: bytes) -> dict[str, Any]:
+    named, task = task == "named", "regression" if task == "regression" else "classification"
     return {
+        **({"classes": CLASSES} if named else {}),
         "project": "tides",
         "version": 7,
         "identity": "f" * 64,
@@ -70,7 +75,7 @@ def document(task: str, body: bytes) -> dict[str, Any]:
         "run_id": "tides-v00003",
         "dataset_version": 3,
         "features": FEATURES,
-        "threshold": 0.4 if task == "classification" else None,
+        "threshold": 0.4 if task == "classification" and not named else None,
         "sha256": {"model.onnx": hashlib.sha256(body).hexdigest()},
         "max_instances": 300,
     }
@@ -83,8 +88,9 @@ def train(task: str) -> Trained:
         (make_pipeline(SimpleImputer(), StandardScaler()), NUMBERS),
         (OneHotEncoder(handle_unknown="ignore"), CATEGORIES),
     )
-    if task == "classification":
-        pipeline = make_pipeline(prepared, LogisticRegression()).fit(table, (signal > signal.median()).astype(int))
+    if task != "regression":
+        cuts = signal.quantile([0.5] if task == "classification" else [0.3, 0.7])
+        pipeline = make_pipeline(prepared, LogisticRegression()).fit(table, np.searchsorted(cuts, signal))
         options = {id(pipeline): {"zipmap": False}}
     else:
         pipeline = make_pipeline(prepared, LinearRegression()).fit(table, signal.to_numpy())
@@ -111,6 +117,12 @@ def regressor() -> Trained:
     return train("regression")
 
 
+@pytest.fixture(scope="session")
+def named_classifier() -> Trained:
+    """Its model answers with one of CLASSES."""
+    return train("named")
+
+
 def unpacked(trained: Trained, folder: Path) -> Path:
     """The bundle as Lambda lays it out; the folder to put on the path."""
     zipfile.ZipFile(io.BytesIO(trained.zipped)).extractall(folder)
@@ -125,6 +137,11 @@ def model(classifier: Trained, tmp_path_factory: pytest.TempPathFactory) -> Mode
 @pytest.fixture(scope="session")
 def regression_model(regressor: Trained, tmp_path_factory: pytest.TempPathFactory) -> Model:
     return loaded(regressor, tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def named_model(named_classifier: Trained, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return loaded(named_classifier, tmp_path_factory.mktemp("bundle"))
 
 
 def loaded(trained: Trained, folder: Path) -> Model:

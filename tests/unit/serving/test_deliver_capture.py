@@ -40,6 +40,19 @@ def line(project: str = "tides", at: str = "2026-05-04T23:59:59.5+00:00", **more
     return text
 
 
+def named(**changes: Any) -> str:
+    """A line whose model answers with a class."""
+    item = {
+        "prediction_id": "r.0",
+        "prediction": "ebb",
+        "probabilities": {"ebb": 0.7, "flood": 0.3},
+        "features": {},
+    }
+    head = {name: value for name, value in json.loads(line()).items() if name not in ("kind", "instances")}
+    (text,) = capture.lines(head, [{name: value for name, value in (item | changes).items() if value != "-"}])
+    return text
+
+
 def stored(objects: MemoryObjects) -> dict[str, list[str]]:
     return {key: gzip.decompress(objects.get(key)).decode().splitlines() for key in objects.keys("")}
 
@@ -69,9 +82,20 @@ def test_events_that_come_again_write_nothing_new() -> None:
     assert [len(versions) for versions in objects.versions.values()] == [1]
 
 
+def test_named_classes_are_kept_as_they_were_answered() -> None:
+    objects = MemoryObjects()
+    assert deliver_capture([named()], objects=objects) == {"delivered": 1, "corrupt": 0}
+    assert list(stored(objects).values()) == [[named()]]
+
+
 @pytest.mark.parametrize(
     "corrupt",
     [
+        named(prediction="slack"),
+        named(probabilities="-"),
+        named(prediction=1),
+        named(probabilities={"ebb": 1.7}),
+        named(probabilities={"ebb": "0.7"}),
         line()[:-5],
         line().replace("0.7", "1.7"),
         line().replace('"probability":0.7', '"probability":"0.7"'),

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tidemill.adapters.memory import MemoryObjects
 from tidemill.errors import ArtifactCorrupt, ModelNotReady
+from tidemill.serving.deliver_capture import deliver_capture
 from tidemill.serving.endpoint import respond
 from tidemill.serving.http import MAX_BYTES
 from tidemill.serving.model import Model
@@ -58,6 +60,38 @@ def test_a_regression_answers_with_the_value_alone(regression_model: Model, regr
     assert status == 200
     assert set(answer["predictions"][0]) == {"prediction_id", "prediction"}
     np.testing.assert_allclose([item["prediction"] for item in answer["predictions"]], expected, atol=1e-5)
+
+
+def test_named_classes_are_answered_with_the_name_and_all_probabilities(
+    named_model: Model, named_classifier: Any
+) -> None:
+    status, answer, lines = call(named_model, {"instances": named_classifier.rows})
+    expected = named_classifier.pipeline.predict_proba(named_classifier.frame)
+    assert status == 200
+    assert set(answer["predictions"][0]) == {"prediction_id", "prediction", "probabilities"}
+    assert list(answer["predictions"][0]["probabilities"]) == ["slack", "flood", "ebb"]
+    probabilities = [list(item["probabilities"].values()) for item in answer["predictions"]]
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    names = np.array(["slack", "flood", "ebb"])[expected.argmax(axis=1)]
+    assert [item["prediction"] for item in answer["predictions"]] == names.tolist()
+    assert set(names) == {"slack", "flood", "ebb"}
+    captured = lines[0]["instances"]
+    assert [{**item, "features": None} for item in captured] == [
+        {**item, "features": None} for item in answer["predictions"]
+    ]
+    objects = MemoryObjects()
+    told = [json.dumps(line) for line in lines if "instances" in line]
+    assert deliver_capture(told, objects=objects) == {"delivered": len(told), "corrupt": 0}
+
+
+def test_a_named_class_without_a_finite_probability_is_no_answer(named_model: Model) -> None:
+    class Overflowing:
+        def run(self, *arguments: Any) -> Any:
+            return [np.array([[0.2, 0.3, 0.5], [0.5, np.nan, 0.5]])]
+
+    broken = Model(named_model.document, named_model.features, Overflowing())
+    status, answer, _ = call(broken, {"instances": [GOOD, GOOD]})
+    assert (status, answer["field"]) == (422, "instances[1]")
 
 
 def test_all_instances_are_one_run_of_the_model(model: Model, classifier: Any) -> None:

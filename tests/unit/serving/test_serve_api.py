@@ -22,6 +22,14 @@ COMMON = {"description": "?", "target": "high", "columns": COLUMNS, "features": 
 PROJECTS = {
     "tides": projects.parse({**COMMON, "name": "tides", "task": "classification"}),
     "depths": projects.parse({**COMMON, "name": "depths", "task": "regression"}),
+    "phases": projects.parse(
+        {
+            **COMMON,
+            "name": "phases",
+            "task": "classification",
+            "columns": {**COLUMNS, "high": {"type": "category", "allowed": ["ebb", "flood", "7"]}},
+        }
+    ),
 }
 
 
@@ -118,6 +126,23 @@ def test_an_outcome_of_a_regression_is_any_finite_number(api: Api) -> None:
     assert api.call("POST", "/projects/depths/outcomes", good)[0] == 202
     bad = '{"outcomes": [{"prediction_id": "r.0", "outcome": 1e999}]}'
     assert api.call("POST", "/projects/depths/outcomes", bad)[1]["field"] == "outcomes[0].outcome"
+
+
+@pytest.mark.parametrize("value", ["slack", 0, 7, None, True, ["ebb"], "Ebb", ""])
+def test_an_outcome_of_named_classes_is_one_of_them(api: Api, value: Any) -> None:
+    good = {"outcomes": [{"prediction_id": "r.0", "outcome": "flood"}, {"prediction_id": "r.1", "outcome": "7"}]}
+    assert api.call("POST", "/projects/phases/outcomes", good)[0] == 202
+    assert [line["outcome"] for line in api.lines("phases")] == ["flood", "7"]
+    bad = {"outcomes": [{"prediction_id": "r.2", "outcome": "ebb"}, {"prediction_id": "r.3", "outcome": value}]}
+    status, answer = api.call("POST", "/projects/phases/outcomes", bad)
+    assert (status, answer["field"]) == (422, "outcomes[1].outcome")
+    assert "must be the name of a class (ebb, flood, 7), not" in answer["message"]
+    assert len(api.lines("phases")) == 2
+
+
+def test_a_project_tells_its_classes_where_they_have_names(api: Api) -> None:
+    assert api.call("GET", "/projects/phases")[1]["classes"] == ["ebb", "flood", "7"]
+    assert "classes" not in api.call("GET", "/projects/tides")[1]
 
 
 @pytest.mark.parametrize(

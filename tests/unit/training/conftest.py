@@ -55,6 +55,7 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+CLASSES = ("neap", "mean", "spring")
 PLACE = Place(
     stage="local",
     bucket="tidemill-data",
@@ -95,6 +96,9 @@ def tide_rows(count: int = 300, *, seed: int = 1, task: str = "classification") 
     strength = 1.5 * level - 0.5 * gates + (wind == "N") * 1.0 + (harbour == "Cork") * 1.0
     full = random.random(count) < 1 / (1 + np.exp(-strength))
     value = full.astype(float) if task == "classification" else 100 * strength + random.normal(size=count)
+    if task == "named":
+        noisy = strength + random.normal(size=count)
+        value = np.asarray(CLASSES)[np.searchsorted([-1.0, 1.0], noisy)]
     frame = pd.DataFrame(
         {
             "at": pd.date_range("2026-01-01", periods=count, freq="h").strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -126,6 +130,12 @@ class Mill:
         self.objects = MemoryObjects()
         self.index = MemoryIndex()
         self.add_version(1, tide_rows(task=self.project.task) if frame is None else frame)
+
+    @classmethod
+    def named(cls, **changes: Any) -> "Mill":
+        """A mill whose target names three classes."""
+        columns = {**DOCUMENT["columns"], "full": {"type": "category", "allowed": list(CLASSES)}}
+        return cls(tide_rows(task="named"), columns={**columns, **changes.pop("columns", {})}, **changes)
 
     def add_version(self, number: int, frame: pd.DataFrame) -> None:
         """What the data stage leaves behind for training."""

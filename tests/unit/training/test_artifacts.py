@@ -39,16 +39,16 @@ def load(body: bytes) -> Any:
     return artifacts.load(body, canonical.sha256(body))
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "named", "regression"])
 @pytest.mark.parametrize("algorithm", POINTS)
 def test_a_model_comes_back_as_it_was(new_mill: Any, algorithm: str, task: str) -> None:
-    mill = new_mill(task=task)
+    mill = new_mill.named() if task == "named" else new_mill(task=task)
     arrays = train(mill)
     model = pipeline.fit(algorithm, POINTS[algorithm], arrays, project=mill.project, seed=1)
     body = artifacts.save(model)
     again = load(body)
-    expected = pipeline.predict(model, arrays, mill.project.inputs())
-    np.testing.assert_array_equal(pipeline.predict(again, arrays, mill.project.inputs()), expected)
+    asked = (arrays, mill.project.inputs(), mill.project.classes)
+    np.testing.assert_array_equal(pipeline.predict(again, *asked), pipeline.predict(model, *asked))
 
 
 def test_memory_that_nobody_wrote_is_not_in_the_file(mill: Any) -> None:
@@ -117,7 +117,9 @@ for algorithm, point in {points!r}.items():
 """
 
 
-def test_another_process_writes_the_same_bytes(mill: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["0 and 1", "named"])
+def test_another_process_writes_the_same_bytes(new_mill: Any, target: str, tmp_path: Path) -> None:
+    mill = new_mill.named() if target == "named" else new_mill()
     arrays = train(mill)
     rows = tmp_path / "train.npz"
     rows.write_bytes(prepare.dump(arrays))

@@ -17,18 +17,21 @@ PARAMETERS = {
     "extra_trees": {"max_leaf_nodes": 32, "max_features": 0.5},
 }
 each = pytest.mark.parametrize("algorithm", PARAMETERS)
-both = pytest.mark.parametrize("task", ["classification", "regression"])
+both = pytest.mark.parametrize("task", ["classification", "named", "regression"])
 
 
 def project_of(task: str) -> projects.Project:
     kinds = {"level": "number", "wind": "category", "full": "number"}
+    columns: dict[str, Any] = {name: {"type": kind, "nullable": True} for name, kind in kinds.items()}
+    if task == "named":
+        columns["full"] = {"type": "category", "allowed": ["neap", "mean", "spring"]}
     return projects.parse(
         {
             "name": "tides",
             "description": "Is the mill pond full?",
-            "task": task,
+            "task": "regression" if task == "regression" else "classification",
             "target": "full",
-            "columns": {name: {"type": kind, "nullable": True} for name, kind in kinds.items()},
+            "columns": columns,
             "features": ["level", "wind"],
         }
     )
@@ -40,11 +43,12 @@ def arrays_of(task: str, count: int = 500) -> Arrays:
     wind = random.choice(["N", "E", "S", "W"], count)
     strength = level + (wind == "N") + random.normal(size=count)
     level[::9] = np.nan
-    return {
-        "level": level,
-        "wind": wind,
-        "full": (strength > 0).astype(float) if task != "regression" else strength,
+    targets = {
+        "classification": (strength > 0).astype(float),
+        "named": np.searchsorted([0.0, 1.0], strength).astype(float),
+        "regression": strength,
     }
+    return {"level": level, "wind": wind, "full": targets[task]}
 
 
 @each
@@ -54,14 +58,14 @@ def test_watched_or_not_the_model_is_the_same_bit_by_bit(algorithm: Any, task: s
     seen: list[tuple[int, int, np.ndarray]] = []
 
     def watch(step: int, of: int, model: Any) -> None:
-        seen.append((step, of, pipeline.predict(model, arrays, project.inputs())))
+        seen.append((step, of, pipeline.predict(model, arrays, project.inputs(), project.classes)))
 
     plain = pipeline.fit(algorithm, PARAMETERS[algorithm], arrays, project=project, seed=3)
     watched = pipeline.fit(algorithm, PARAMETERS[algorithm], arrays, project=project, seed=3, on_step=watch)
     assert artifacts.save(watched) == artifacts.save(plain)
     parts = 1 if algorithm in ("linear", "elastic_net") else pipeline.STEPS
     assert [(step, of) for step, of, _ in seen] == [(step, parts) for step in range(1, parts + 1)]
-    assert (seen[-1][2] == pipeline.predict(plain, arrays, project.inputs())).all()
+    assert (seen[-1][2] == pipeline.predict(plain, arrays, project.inputs(), project.classes)).all()
     if parts > 1:
         assert not np.array_equal(seen[0][2], seen[-1][2]), "the first part is not the whole"
 

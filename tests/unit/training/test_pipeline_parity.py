@@ -25,7 +25,8 @@ ALGORITHMS = {
     "elastic_net": {"l1_ratio": 0.5},
     "extra_trees": {"max_leaf_nodes": 64},
 }
-TASKS = ("classification", "regression")
+TASKS = ("classification", "named", "regression")
+CLASSES = ("neap", "mean", "spring")
 each = pytest.mark.parametrize("algorithm", ALGORITHMS)
 both = pytest.mark.parametrize("task", TASKS)
 
@@ -36,9 +37,12 @@ def project_of(task: str, *features: str, **changes: Any) -> projects.Project:
     document = {
         "name": "tides",
         "description": "Is the mill pond full?",
-        "task": task,
+        "task": "regression" if task == "regression" else "classification",
         "target": "full",
-        "columns": {**columns, "full": {"type": "number"}},
+        "columns": {
+            **columns,
+            "full": {"type": "category", "allowed": CLASSES} if task == "named" else {"type": "number"},
+        },
         "features": features or tuple(kinds),
     }
     return projects.parse({**document, **changes})
@@ -53,7 +57,12 @@ def arrays_of(task: str, count: int = 400, seed: int = 0) -> Arrays:
     strength = level - 0.3 * gates + (wind == "N") + 2 * (harbour == "Cork")
     noisy = strength + random.normal(size=count)
     level[random.random(count) < 0.1] = np.nan
-    target = (noisy > noisy.mean()).astype(float) if task == "classification" else 1000 * noisy
+    targets = {
+        "classification": (noisy > noisy.mean()).astype(float),
+        "named": np.searchsorted(np.quantile(noisy, [0.3, 0.7]), noisy).astype(float),
+        "regression": 1000 * noisy,
+    }
+    target = targets[task]
     return {"level": level, "gates": gates, "wind": wind, "harbour": harbour, "full": target}
 
 
@@ -79,8 +88,9 @@ def served(body: bytes, arrays: Arrays, project: projects.Project) -> np.ndarray
     session = onnxruntime.InferenceSession(body, providers=["CPUExecutionProvider"])
     output = "probabilities" if project.task == "classification" else "variable"
     answers = session.run([output], feeds)[0]
-    assert answers.shape == (len(arrays["full"]), 2 if project.task == "classification" else 1)
-    return answers[:, -1]
+    columns = 1 if project.task == "regression" else len(project.classes) or 2
+    assert answers.shape == (len(arrays["full"]), columns)
+    return answers if project.classes else answers[:, -1]
 
 
 def fitted(algorithm: str, arrays: Arrays, project: projects.Project) -> Any:
@@ -89,7 +99,7 @@ def fitted(algorithm: str, arrays: Arrays, project: projects.Project) -> Any:
 
 def require_parity(model: Any, arrays: Arrays, project: projects.Project, *, within: float = 2e-6) -> None:
     body = served_form.convert(model, project)
-    trained = pipeline.predict(model, arrays, project.inputs())
+    trained = pipeline.predict(model, arrays, project.inputs(), project.classes)
     scale = 1.0 if project.task == "classification" else float(np.abs(trained).max())
     np.testing.assert_allclose(served(body, arrays, project), trained, atol=within * scale, rtol=2e-6)
     np.testing.assert_allclose(served_form.predict(body, arrays, project), trained, atol=within * scale, rtol=2e-6)
@@ -145,7 +155,7 @@ def test_a_column_without_a_value_or_with_one_value_alone_is_served(algorithm: s
     require_parity(fitted(algorithm, arrays, project), asked, project)
 
 
-@both
+@pytest.mark.parametrize("task", ["classification", "regression"])
 def test_numbers_next_to_each_other_are_told_apart_as_in_training(task: str) -> None:
     # Around 1e6 neighbouring float32 values are 1/16 apart: a threshold between two of them is none itself.
     project, arrays = project_of(task, "level"), arrays_of(task, 3000)
@@ -167,7 +177,8 @@ def test_rounding_thresholds_changes_no_answer(task: str, monkeypatch: pytest.Mo
     monkeypatch.setitem(BUILT_IN, "gradient_boosting", as_it_is)
     plain = fitted("gradient_boosting", arrays, project)
     for asked in (arrays, strange(arrays)):
-        answers = [pipeline.predict(model, asked, project.inputs()) for model in (rounded, plain)]
+        ask = (project.inputs(), project.classes)
+        answers = [pipeline.predict(model, asked, *ask) for model in (rounded, plain)]
         np.testing.assert_array_equal(*answers)
 
 
@@ -175,8 +186,9 @@ def test_rounding_thresholds_changes_no_answer(task: str, monkeypatch: pytest.Mo
 @both
 def test_the_model_has_learnt_something(algorithm: str, task: str) -> None:
     project, arrays, later = project_of(task), arrays_of(task), arrays_of(task, seed=1)
-    predictions = pipeline.predict(fitted(algorithm, arrays, project), later, project.inputs())
-    assert np.corrcoef(predictions, later["full"])[0, 1] > 0.5
+    predictions = pipeline.predict(fitted(algorithm, arrays, project), later, project.inputs(), project.classes)
+    expected = predictions @ np.arange(3) if project.classes else predictions
+    assert np.corrcoef(expected, later["full"])[0, 1] > 0.5
 
 
 @each
@@ -189,7 +201,7 @@ def test_the_interface_is_one_named_input_per_feature(algorithm: str, task: str)
     types = [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT, onnx.TensorProto.STRING, onnx.TensorProto.STRING]
     assert [tensor.elem_type for tensor in inputs.values()] == types
     assert all(tensor.shape.dim[1].dim_value == 1 for tensor in inputs.values())
-    wanted = "probabilities" if task == "classification" else "variable"
+    wanted = "variable" if task == "regression" else "probabilities"
     assert wanted in [value.name for value in model.graph.output]
     onnx.checker.check_model(model)
 
@@ -212,6 +224,28 @@ def test_parity_counts_what_is_apart_on_another_side_or_no_number() -> None:
     assert (close["disagreeing"], close["tolerance"]) == (0, 0.01)
 
 
+def test_two_named_classes_are_answered_by_both_their_probabilities() -> None:
+    columns = project_of("named").model_dump()["columns"]
+    columns["full"]["allowed"] = ("ebb", "flood")
+    project, arrays = project_of("named", columns=columns), arrays_of("classification")
+    for algorithm in ALGORITHMS:
+        model = fitted(algorithm, arrays, project)
+        require_parity(model, arrays, project)
+        answers = pipeline.predict(model, arrays, project.inputs(), project.classes)
+        assert answers.shape == (400, 2)
+        np.testing.assert_allclose(answers.sum(axis=1), 1)
+
+
+def test_parity_of_named_classes_counts_any_probability_and_the_answer() -> None:
+    trained = np.array([[0.2, 0.3, 0.5], [0.2, 0.3, 0.5], [0.3, 0.35, 0.35], [0.1, 0.1, 0.8]])
+    answers = trained.copy()
+    answers[1] += [0.001, -0.001, 0]
+    answers[2, 1:] += [-1e-6, 1e-6]
+    answers[3, 0] = np.nan
+    found = served_form.parity(answers, trained, threshold=None, scale=1e6)
+    assert (found["rows"], found["disagreeing"]) == (4, 3)
+
+
 def test_another_process_makes_the_same_bytes_whatever_the_order_of_its_sets() -> None:
     script = f"""
 import hashlib, importlib.util
@@ -219,9 +253,10 @@ spec = importlib.util.spec_from_file_location("here", {__file__!r})
 here = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(here)
 for algorithm, parameters in here.ALGORITHMS.items():
-    project, arrays = here.project_of("classification"), here.arrays_of("classification")
-    model = here.pipeline.fit(algorithm, parameters, arrays, project=project, seed=1)
-    print(hashlib.sha256(here.served_form.convert(model, project)).hexdigest())
+    for task in ("classification", "named"):
+        project, arrays = here.project_of(task), here.arrays_of(task)
+        model = here.pipeline.fit(algorithm, parameters, arrays, project=project, seed=1)
+        print(hashlib.sha256(here.served_form.convert(model, project)).hexdigest())
 """
     made = set()
     for seed in ("0", "1", "2", "3"):

@@ -111,6 +111,32 @@ def test_one_class_alone_cannot_be_learnt(mill) -> None:
         prepare(frame, mill.project)
 
 
+def test_named_classes_become_their_places_in_the_project_file(new_mill) -> None:
+    mill = new_mill.named()
+    frame = read(mill.rows(60, task="named"), mill.project)
+    parts = prepare(frame, mill.project).parts
+    names = np.asarray(mill.project.classes)
+    told = np.concatenate([names[arrays["full"].astype(int)] for arrays in parts.values()])
+    assert parts["train"]["full"].dtype == np.float64
+    assert told.tolist() == frame["full"].tolist()
+
+
+def test_a_class_that_nobody_named_is_told(new_mill) -> None:
+    mill = new_mill.named()
+    frame = read(mill.rows(60, task="named"), mill.project)
+    frame.loc[[3, 50], "full"] = "king tide"
+    with pytest.raises(RunFailed, match=r"'king tide' \(2 rows\); add them to `columns.full.allowed`"):
+        prepare(frame, mill.project)
+
+
+def test_a_class_that_is_missing_where_models_are_fitted_is_told(new_mill) -> None:
+    mill = new_mill.named()
+    frame = read(mill.rows(60, task="named"), mill.project)
+    frame.loc[:35, "full"] = "neap"
+    with pytest.raises(RunFailed, match=r"never one of \['mean', 'spring'\] in the training part"):
+        prepare(frame, mill.project)
+
+
 def test_shuffled_labels_are_the_same_labels_elsewhere(mill) -> None:
     train = prepare(read(mill.rows(200), mill.project), mill.project).parts["train"]
     spoilt = shuffled(train, "full", 5)

@@ -51,12 +51,13 @@ def here(**changes: Any) -> dict[str, Any]:
     return {**made, **changes}
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "named", "regression"])
 @pytest.mark.parametrize(
     "algorithm", ["linear", "elastic_net", "random_forest", "extra_trees", "gradient_boosting"]
 )
 def test_every_kind_of_model_is_made_again_bit_by_bit(new_mill: Any, algorithm: str, task: str) -> None:
-    mill = new_mill(task=task, search={"trials": 2, "algorithms": [algorithm]})
+    search = {"trials": 2, "algorithms": [algorithm]}
+    mill = new_mill.named(search=search) if task == "named" else new_mill(task=task, search=search)
     mill.walk()
     found = again(mill)
     assert [check["what"] for check in found["checks"]] == CHECKS

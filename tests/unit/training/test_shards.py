@@ -14,9 +14,10 @@ FINAL = ("final/model.skops", "final/model.onnx", "final/profile.json")
 
 
 @pytest.mark.parametrize("algorithm", FORESTS)
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "named", "regression"])
 @pytest.mark.parametrize(("of", "encode"), [(2, "auto"), (3, "target"), (7, "auto")])
 def test_the_merged_forest_is_the_one_of_a_single_fit(algorithm: Any, task: str, of: int, encode: str) -> None:
+    encode = "auto" if task == "named" else encode
     project, arrays = project_of(task, recipe={"encode": encode}), arrays_of(task)
     how = {"project": project, "seed": 5}
     whole = pipeline.fit(algorithm, FORESTS[algorithm], arrays, **how)

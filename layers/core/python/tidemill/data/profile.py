@@ -27,7 +27,8 @@ EDGES = 256
 VALUES = 200
 PREDICTION = "@prediction"
 """The column of a model's profile that holds its predictions on rows it was not fitted to: the probability of
-class 1 (classification) or the predicted value (regression). Its kind is `number`."""
+class 1 (classification) or the predicted value (regression), of kind `number`; or the predicted class, of kind
+`category`, where classes have names."""
 
 Array = NDArray[Any]
 Profile = dict[str, Any]

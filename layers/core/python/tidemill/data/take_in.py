@@ -56,7 +56,8 @@ def take_in(
 
 def rules_of(project: Project) -> Rules:
     """What the rows of the project's uploads are held to."""
-    return Rules(project.columns, project.target, project.task == "classification")
+    binary = project.task == "classification" and not project.classes
+    return Rules(project.columns, project.target, binary)
 
 
 def reading_key(project: str, upload_id: str) -> str:

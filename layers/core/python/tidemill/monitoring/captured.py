@@ -23,13 +23,14 @@ MODEL_VERSION = "@model_version"
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer that was given. `value` is the probability of class 1, or the predicted number."""
+    """One answer that was given. `value` is the probability of class 1, the predicted number, or the name of the
+    class."""
 
     prediction_id: str
     at: datetime
     model_version: int
     features: Mapping[str, Any]
-    value: float
+    value: float | str
 
 
 @dataclass
@@ -64,7 +65,8 @@ class Captured:
 
 def columns(predictions: Iterable[Prediction], project: Project) -> dict[str, NDArray[Any]]:
     """The predictions as arrays of equal length: each input of a model as for a profile, the values under
-    PREDICTION, the model versions that answered under MODEL_VERSION (int64)."""
+    PREDICTION, the model versions that answered under MODEL_VERSION (int64). Of named classes the values are
+    names. A value of another kind, of a model from before the target was changed, is missing."""
     rows = list(predictions)
     arrays: dict[str, NDArray[Any]] = {}
     for name, rule in project.feature_columns().items():
@@ -73,7 +75,9 @@ def columns(predictions: Iterable[Prediction], project: Project) -> dict[str, ND
             arrays |= times.derived(name, times.moments(values), project.recipe.dates)
         else:
             arrays[name] = _array(values, rule.type)
-    arrays[PREDICTION] = np.array([row.value for row in rows], dtype=np.float64)
+    said = Kind.CATEGORY if project.classes else Kind.NUMBER
+    of_this_kind = [row.value if isinstance(row.value, str) is not said.numeric else None for row in rows]
+    arrays[PREDICTION] = _array(of_this_kind, said)
     arrays[MODEL_VERSION] = np.array([row.model_version for row in rows], dtype=np.int64)
     return arrays
 
@@ -87,14 +91,20 @@ def _predictions(line: Any, project: str) -> Iterable[Prediction]:
     if at.tzinfo is None:
         raise ValueError("a time without its zone")
     for instance in line["instances"]:
-        probability = instance.get("probability")
         yield Prediction(
             prediction_id=str(instance["prediction_id"]),
             at=at,
             model_version=version,
             features=dict(instance["features"]),
-            value=float(instance["prediction"] if probability is None else probability),
+            value=_value(instance),
         )
+
+
+def _value(instance: Mapping[str, Any]) -> float | str:
+    answer, probability = instance["prediction"], instance.get("probability")
+    if isinstance(answer, str):
+        return answer
+    return float(answer if probability is None else probability)
 
 
 def _array(values: list[Any], kind: Kind) -> NDArray[Any]:

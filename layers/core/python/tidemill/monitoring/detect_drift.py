@@ -19,7 +19,7 @@ from tidemill.monitoring.drift import FeatureDrift, compare_profiles, profile_ro
 from tidemill.monitoring.histograms import histogram
 from tidemill.monitoring.report import render
 from tidemill.ports import Clock, Index, ObjectStore, Update
-from tidemill.projects import Project
+from tidemill.projects import Kind, Project
 
 Report = dict[str, Any]
 
@@ -79,9 +79,12 @@ def _told(column: FeatureDrift, reference: Profile, current: Profile) -> dict[st
 
 
 def _current_profile(reference: Profile, window: dict[str, rows.Array], model: int) -> Profile:
-    """The window's profile. Another version's predictions say nothing about this one's; its features do."""
-    answered = window[MODEL_VERSION] == model
-    predictions = {PREDICTION: window[PREDICTION][answered]} if answered.any() else {}
+    """The window's profile. Another version's predictions say nothing about this one's; its features do. Nor do
+    answers of another kind, as they are while a project's target is being changed."""
+    answered, said = window[MODEL_VERSION] == model, window[PREDICTION]
+    known = reference["columns"].get(PREDICTION)
+    comparable = known is None or Kind(known["kind"]).numeric == (said.dtype.kind == "f")
+    predictions = {PREDICTION: said[answered]} if answered.any() and comparable else {}
     features = {name: values for name, values in window.items() if name not in (PREDICTION, MODEL_VERSION)}
     return profile_rows(reference, features | predictions)
 

@@ -11,6 +11,7 @@ from tidemill.monitoring.column_cells import Column, gauge, mark, p_value, round
 from tidemill.monitoring.plots import number, percent, plot
 from tidemill.pages.markup import Markup, element
 from tidemill.pages.style import STYLE
+from tidemill.projects import Kind
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -111,13 +112,21 @@ def _plots(report: Mapping[str, Any]) -> Markup:
 
 def _predictions(report: Mapping[str, Any]) -> Markup:
     column = report["prediction"]
-    name = "Probability of class 1" if report["task"] == "classification" else "Predicted value"
+    name = _answers(report)
     if column is None:
         shown = element("p", f"No prediction of model {report['model']} is in this window.", class_="soft")
     else:
         shown = element("div", _figure(column, name, "prediction"), class_="plots")
     note = f"The answers of model {report['model']}; they do not count towards the verdict."
     return element("section", element("h2", "Predictions"), element("p", note, class_="soft"), shown)
+
+
+def _answers(report: Mapping[str, Any]) -> str:
+    """What the plot of the predictions is of."""
+    if report["task"] == "regression":
+        return "Predicted value"
+    named = report["prediction"] is not None and report["prediction"]["kind"] == Kind.CATEGORY.value
+    return "Predicted class" if named else "Probability of class 1"
 
 
 def _figure(column: Column, name: str, identity: str) -> Markup:

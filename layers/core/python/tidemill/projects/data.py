@@ -1,9 +1,10 @@
 """The parts of a project file about data: columns, uploads, quality, and how rows are split."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tidemill.projects.strict import Strict
 
@@ -29,6 +30,14 @@ class Column(Strict):
     minimum: float | None = None
     maximum: float | None = None
     allowed: tuple[str | int | float, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_texts(cls, given: Any) -> Any:
+        names = given.get("allowed") if isinstance(given, Mapping) and given.get("type") == Kind.CATEGORY else None
+        if isinstance(names, list | tuple) and any(isinstance(name, bool) for name in names):
+            raise ValueError("allowed: YAML takes yes, no, on, off, true and false for truth values; quote them")
+        return given
 
 
 class Batch(Strict):

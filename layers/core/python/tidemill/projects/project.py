@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tidemill import time_parts
+from tidemill.projects.classes import classes_of, settings_fault, target_fault
 from tidemill.projects.compute import Compute
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
 from tidemill.projects.gates import Gates, Slices
@@ -23,7 +24,8 @@ ANSWERS = frozenset(("label", "output_label", "output_probability", "probabiliti
 
 
 class Project(Strict):
-    """One ML problem. `features` are what a request carries; `target` is what it asks for."""
+    """One ML problem. `features` are what a request carries; `target` is what it asks for: a number, 0 or 1, or
+    one of the classes that the target's `allowed` names."""
 
     name: Name
     description: str
@@ -75,8 +77,8 @@ class Project(Strict):
         taken = sorted(set(self.inputs()) & (set(self.columns) - set(self.features)))
         if taken:
             raise ValueError(f"columns: {taken} are the names of parts of a feature that is a time; rename them")
-        if not self.columns[self.target].type.numeric:
-            raise ValueError(f"target: {self.target!r} must be a number (0 and 1 for classification)")
+        if fault := target_fault(self):
+            raise ValueError(fault)
         return self
 
     @model_validator(mode="after")
@@ -91,6 +93,8 @@ class Project(Strict):
             raise ValueError(f"search.algorithms: own needs projects/{self.name}/recipe.py; see docs/recipes.md")
         if self.search.asks_for("fairness_gap") and (self.task == "regression" or not self.protected):
             raise ValueError("search: fairness_gap compares decisions between groups; name `sensitive` columns")
+        if fault := settings_fault(self):
+            raise ValueError(fault)
         if self.split.by == "entity" and not self.entity:
             raise ValueError("split.by: entity needs `entity`, the column that names whom a row is about")
         if self.split.by == "time" and not self.time:
@@ -111,9 +115,15 @@ class Project(Strict):
         return "log_loss" if self.task == "classification" else "rmse"
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes where the target is a category, in the order of `allowed`; none for 0 and 1,
+        and for regression."""
+        return classes_of(self.columns[self.target])
+
+    @property
     def threshold(self) -> float | None:
-        """The probability from which a row counts as 1; None for regression."""
-        return self.recipe.costs.threshold if self.task == "classification" else None
+        """The probability from which a row counts as 1; None for regression and for named classes."""
+        return self.recipe.costs.threshold if self.task == "classification" and not self.classes else None
 
     def feature_columns(self) -> dict[str, Column]:
         """The rules of the features, in the order of `features`."""

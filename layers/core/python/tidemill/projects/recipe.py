@@ -39,7 +39,7 @@ class Recipe(Strict):
     )
     class_weight: Literal["none", "balanced"] = Field(
         "none",
-        description="balanced: both classes weigh the same; probabilities are then too high for the rarer one",
+        description="balanced: all classes weigh the same; probabilities are then too high for rarer ones",
     )
     calibrate: float = Field(
         0.0,

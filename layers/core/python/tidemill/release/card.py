@@ -53,8 +53,7 @@ def _gate(gate: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _facts(document: Mapping[str, Any], problem: Project) -> str:
-    threshold = document["threshold"]
-    cut = "" if threshold is None else f" (1 from a probability of {threshold:.4g})"
+    cut = _decision(document)
     sensitive = ", ".join(f"`{column}`" for column in problem.sensitive) or "none"
     return table(
         ("", ""),
@@ -66,6 +65,13 @@ def _facts(document: Mapping[str, Any], problem: Project) -> str:
             ("created", document["created"]),
         ],
     )
+
+
+def _decision(document: Mapping[str, Any]) -> str:
+    """How probabilities become an answer."""
+    if classes := document.get("classes"):
+        return f" (the most probable of {', '.join(classes)})"
+    return "" if document["threshold"] is None else f" (1 from a probability of {document['threshold']:.4g})"
 
 
 def _metrics(evaluation: Mapping[str, Any]) -> str:

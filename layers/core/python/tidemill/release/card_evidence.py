@@ -59,7 +59,9 @@ def _calibration(found: Mapping[str, Any]) -> str:
         )
         for each in found["bins"]
     ]
-    words = f"On average the said probability is {found['expected_error']:.3f} away from the observed share."
+    whose = f" of {found['of']}" if "of" in found else ""
+    away = f"{found['expected_error']:.3f} away from the observed share"
+    words = f"On average the said probability{whose} is {away}."
     return f"{words}\n\n" + table(("said", "observed", "95 %", "rows"), rows)
 
 
@@ -80,24 +82,42 @@ def _decisions(found: Mapping[str, Any]) -> str:
     )
 
 
-def _fairness(found: list[Mapping[str, Any]]) -> str:
+def _confusion(found: Mapping[str, Any]) -> str:
+    """A line for each class that rows were of, a column for each that they were taken for."""
+    classes = found["classes"]
     rows = [
-        (
-            f"{column['column']} = {group['group']}",
-            f"{group['rows']:,}",
-            *(number(group.get(rate)) for rate in RATES),
-        )
+        (name, *(f"{count:,}" for count in counts), percent(counts[place] / sum(counts)) if sum(counts) else "")
+        for place, (name, counts) in enumerate(zip(classes, found["rows"], strict=True))
+    ]
+    return table(("it was", *(f"taken for {name}" for name in classes), "right"), rows)
+
+
+def _fairness(found: list[Mapping[str, Any]]) -> str:
+    head, rates = _rates(found[0].get("classes"))
+    rows = [
+        (f"{column['column']} = {group['group']}", f"{group['rows']:,}", *(number(rate) for rate in rates(group)))
         for column in found
         for group in column["groups"]
     ]
     words = [
         f"Of `{column['column']}`, the least selection rate is {percent(column['selection_ratio'])} of the largest"
-        " (the four-fifths rule asks for 80 %)."
+        + (", of the class that is told most unevenly" if "selection_ratios" in column else "")
+        + " (the four-fifths rule asks for 80 %)."
         for column in found
         if column.get("selection_ratio") is not None
     ]
-    head = ("group", "rows", "selected", "true positives", "false positives", "mean prediction")
-    return "\n\n".join([*words, table(head, rows)])
+    return "\n\n".join([*words, table(("group", "rows", *head), rows)])
+
+
+Rates = Callable[[Mapping[str, Any]], list[Any]]
+
+
+def _rates(classes: list[str] | None) -> tuple[tuple[str, ...], Rates]:
+    """The headings of what is told of a group, and how it is read: of named classes how often each is said."""
+    if classes:
+        head = ("right", *(f"taken for {name}" for name in classes))
+        return head, lambda group: [group["accuracy"], *group["selection_rates"]]
+    return HEADINGS, lambda group: [group.get(rate) for rate in RATES]
 
 
 def _importance(found: Mapping[str, Any]) -> str:
@@ -132,8 +152,10 @@ def _costs(found: Mapping[str, Any]) -> str:
 
 OTHERS = {"always": "always 1", "never": "always 0"}
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "mean_prediction")
+HEADINGS = ("selected", "true positives", "false positives", "mean prediction")
 SECTIONS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("comparisons", "Beside others, on the same rows", _comparisons),
+    ("confusion", "Which class is taken for which", _confusion),
     ("slices", "Slices", _slices),
     ("calibration", "Calibration", _calibration),
     ("decisions", "What decisions cost", _decisions),

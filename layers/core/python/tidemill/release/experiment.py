@@ -19,16 +19,16 @@ import numpy as np
 
 from tidemill import names
 from tidemill.ports import ObjectStore
-from tidemill.release.losses import log_loss, squared_error
+from tidemill.release.losses import Answer, Outcome, loss
 from tidemill.release.sequential import Sample
 
 
 @dataclass
 class Request:
-    """What one request was answered, by whom: prediction id → the number that the loss is taken of."""
+    """What one request was answered, by whom: prediction id → what the loss is taken of."""
 
     variant: str
-    answers: dict[str, float] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,33 @@ def read_requests(objects: ObjectStore, project: str, *, since: datetime, until:
             continue
         request = requests.setdefault(line["request_id"], Request(line["variant"]))
         for item in line["instances"]:
-            request.answers[item["prediction_id"]] = item.get("probability", item["prediction"])
+            request.answers[item["prediction_id"]] = _answer(item)
     return requests
 
 
-def read_outcomes(objects: ObjectStore, project: str, *, since: datetime, until: datetime) -> dict[str, float]:
+def _answer(item: Mapping[str, Any]) -> Answer:
+    found: Answer = item.get("probabilities") or item.get("probability", item["prediction"])
+    return found
+
+
+def read_outcomes(objects: ObjectStore, project: str, *, since: datetime, until: datetime) -> dict[str, Outcome]:
     """Outcomes received since `since`, by prediction id; the one received last counts."""
-    latest: dict[str, tuple[datetime, float]] = {}
+    latest: dict[str, tuple[datetime, Outcome]] = {}
     for line in _lines(objects, partial(names.outcomes, project), since, until):
         received = datetime.fromisoformat(line["at"])
         known = latest.get(line["prediction_id"])
-        if math.isfinite(line["outcome"]) and (known is None or known[0] <= received):
-            latest[line["prediction_id"]] = (received, float(line["outcome"]))
+        outcome = line["outcome"] if isinstance(line["outcome"], str) else float(line["outcome"])
+        if (isinstance(outcome, str) or math.isfinite(outcome)) and (known is None or known[0] <= received):
+            latest[line["prediction_id"]] = (received, outcome)
     return {prediction_id: outcome for prediction_id, (_, outcome) in latest.items()}
 
 
-def arm(requests: Mapping[str, Request], outcomes: Mapping[str, float], *, variant: str, task: str) -> Arm:
+def arm(requests: Mapping[str, Request], outcomes: Mapping[str, Outcome], *, variant: str, task: str) -> Arm:
     """The arm of that variant. A unit is the mean loss over a request's instances that have an outcome."""
-    loss: Callable[[float, float], float] = log_loss if task == "classification" else squared_error
     own = [request for request in requests.values() if request.variant == variant]
-    known = ([(a, outcomes[i]) for i, a in request.answers.items() if i in outcomes] for request in own)
-    units = np.array([np.mean([loss(answer, outcome) for answer, outcome in pairs]) for pairs in known if pairs])
+    known = ([loss(task, a, outcomes[i]) for i, a in request.answers.items() if i in outcomes] for request in own)
+    lost = ([each for each in losses if each is not None] for losses in known)
+    units = np.array([np.mean(losses) for losses in lost if losses])
     mean = float(units.mean()) if units.size else 0.0
     spread = float(units.var(ddof=1)) if units.size > 1 else 0.0
     return Arm(variant, len(own), Sample(units.size, mean, spread))

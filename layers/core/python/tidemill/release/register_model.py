@@ -57,6 +57,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
     content = {
         "project": problem.name,
         "task": problem.task,
+        **({"classes": final["classes"]} if final.get("classes") else {}),
         "features": final["features"],
         "threshold": final["threshold"],
         **({"types": final["types"]} if "types" in final else {}),

@@ -12,7 +12,7 @@ from tidemill import canonical, names
 from tidemill.errors import RequestInvalid
 from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Project
-from tidemill.serving.values import number_fault, shown, text_fault
+from tidemill.serving.values import listed, number_fault, shown, text_fault
 
 MAX_OUTCOMES = 5000
 
@@ -20,7 +20,7 @@ MAX_OUTCOMES = 5000
 def accept_outcomes(*, problem: Project, body: Any, objects: ObjectStore, clock: Clock) -> dict[str, int]:
     """How many were `accepted`: all of them, or none. Raises RequestInvalid with the place of the first fault."""
     at = clock()
-    lines = [_line(problem.task, outcome, f"outcomes[{n}]", at) for n, outcome in enumerate(_outcomes(body))]
+    lines = [_line(problem, outcome, f"outcomes[{n}]", at) for n, outcome in enumerate(_outcomes(body))]
     content = "".join(line + "\n" for line in lines).encode()
     key = f"{names.outcomes(problem.name, at.date().isoformat())}{canonical.sha256(content)}.jsonl"
     objects.put_new(key, content, content_type="application/x-ndjson")
@@ -38,14 +38,22 @@ def _outcomes(body: Any) -> list[Any]:
     return outcomes
 
 
-def _line(task: str, outcome: Any, place: str, at: datetime) -> str:
+def _line(problem: Project, outcome: Any, place: str, at: datetime) -> str:
     if not isinstance(outcome, dict) or outcome.keys() != {"prediction_id", "outcome"}:
         raise RequestInvalid(place, 'must be an object {"prediction_id": …, "outcome": …}')
     if fault := text_fault(outcome["prediction_id"]):
         raise RequestInvalid(f"{place}.prediction_id", fault)
-    fault = number_fault(outcome["outcome"])
-    if task == "classification" and (fault or outcome["outcome"] not in (0, 1)):
-        fault = f"must be 0 or 1, not {shown(outcome['outcome'])}"
-    if fault:
+    if fault := _value_fault(problem, outcome["outcome"]):
         raise RequestInvalid(f"{place}.outcome", fault)
     return json.dumps({**outcome, "at": at.isoformat()}, separators=(",", ":"))
+
+
+def _value_fault(problem: Project, value: Any) -> str | None:
+    """What is wrong with an outcome's value, for this kind of target; None if nothing."""
+    if problem.classes:
+        known = isinstance(value, str) and value in problem.classes
+        return None if known else f"must be the name of a class ({listed(problem.classes)}), not {shown(value)}"
+    fault = number_fault(value)
+    if problem.task == "classification" and (fault or value not in (0, 1)):
+        return f"must be 0 or 1, not {shown(value)}"
+    return fault

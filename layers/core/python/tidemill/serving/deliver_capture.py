@@ -10,22 +10,33 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from tidemill import canonical, names
 from tidemill.ports import ObjectStore
 from tidemill.projects import Name
 
+Probability = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
 
 class Instance(BaseModel):
-    """One prediction of a line."""
+    """One prediction of a line: a number, or the name of a class with the probabilities of all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     prediction_id: str
     features: Mapping[str, FiniteFloat | str | None]
-    prediction: FiniteFloat
-    probability: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+    prediction: FiniteFloat | str
+    probability: Probability | None = None
+    probabilities: Mapping[str, Probability] | None = None
+
+    @model_validator(mode="after")
+    def _names_have_probabilities(self) -> "Instance":
+        if isinstance(self.prediction, str) != (self.probabilities is not None):
+            raise ValueError("a class needs the probabilities of all, and a number has none")
+        if self.probabilities is not None and self.prediction not in self.probabilities:
+            raise ValueError("the class has no probability")
+        return self
 
 
 class CaptureLine(BaseModel):

@@ -11,7 +11,8 @@ _NEWEST = 10
 
 
 def describe_project(*, problem: Project, index: Index) -> dict[str, Any]:
-    """Who answers with which share of the requests, the newest dataset versions, the last release and window."""
+    """Who answers with which share of the requests, the newest dataset versions, the last release and window; of
+    named classes which they are."""
     pk = names.pk(problem.name)
     pointer = index.get(pk, names.POINTER_LIVE) or {}
     release = index.get(pk, names.sk_release(pointer["release_id"])) if pointer.get("release_id") else None
@@ -21,6 +22,7 @@ def describe_project(*, problem: Project, index: Index) -> dict[str, Any]:
         "project": problem.name,
         "description": problem.description,
         "task": problem.task,
+        **({"classes": list(problem.classes)} if problem.classes else {}),
         "champion": pointer.get("champion"),
         "challenger": pointer.get("challenger"),
         "weight": pointer.get("weight", 0),

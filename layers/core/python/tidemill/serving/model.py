@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from tidemill.errors import ArtifactCorrupt, ModelNotReady, RequestInvalid
@@ -30,24 +31,36 @@ class Model:
     features: Features
     session: Any
 
-    def predict(self, columns: Mapping[str, Column]) -> list[dict[str, float]]:
-        """`prediction` (and `probability` of outcome 1, for a classification) of each row, from one session run.
+    def predict(self, columns: Mapping[str, Column]) -> list[dict[str, Any]]:
+        """`prediction` of each row, from one session run; for a classification with the `probability` of outcome
+        1, or, of named classes, with the `probabilities` of all.
 
         Raises RequestInvalid for a row on which the arithmetic overflows: an answer is a finite number.
         """
         output = _OUTPUTS[self.document["task"]]
         (values,) = self.session.run([output], dict(columns))
-        answers = np.asarray(values, dtype=np.float64)[:, -1]
-        finite = np.isfinite(answers)
+        answers = np.asarray(values, dtype=np.float64)
+        finite = np.isfinite(answers).all(axis=1)
         if not finite.all():
             row = int(np.argmin(finite))
             raise RequestInvalid(
                 f"instances[{row}]", "the model has no finite answer; are the values in their units?"
             )
+        return self._told(answers)
+
+    def _told(self, answers: NDArray[np.float64]) -> list[dict[str, Any]]:
+        """What the model gives (shape [n, columns]), as the API tells it."""
+        if classes := self.document.get("classes"):
+            said = answers.argmax(axis=1).tolist()
+            rows = [dict(zip(classes, row, strict=True)) for row in answers.tolist()]
+            return [
+                {"prediction": classes[place], "probabilities": row} for place, row in zip(said, rows, strict=True)
+            ]
+        values = answers[:, -1].tolist()
         if self.document["task"] == "regression":
-            return [{"prediction": answer} for answer in answers.tolist()]
+            return [{"prediction": value} for value in values]
         cut = self.document["threshold"]
-        return [{"prediction": int(answer >= cut), "probability": answer} for answer in answers.tolist()]
+        return [{"prediction": int(value >= cut), "probability": value} for value in values]
 
 
 def load(package: str = PACKAGE) -> Model:

@@ -82,7 +82,7 @@ def _held(arrays: Arrays, project: Project) -> NDArray[np.bool_]:
     rows, share = len(arrays[project.target]), project.recipe.calibrate
     counts = np.floor(np.arange(rows + 1) * share + 1e-9)
     if split_by(project) == "entity":
-        return np.arange(rows) >= rows - counts[-1]
+        return np.arange(rows) >= rows - int(counts[-1])
     found: NDArray[np.bool_] = np.diff(counts) > 0
     return found
 

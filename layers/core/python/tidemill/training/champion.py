@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from tidemill import names, time_parts
 from tidemill.ports import Index, ObjectStore
-from tidemill.training import artifacts, facts, pipeline
+from tidemill.training import artifacts, facts, outputs, pipeline
 from tidemill.training.plan import Plan
 from tidemill.training.prepare import Arrays
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The champion's model version and function version, and its predictions, shape [n]; without predictions,
-    why it cannot be asked."""
+    """The champion's model version and function version, and its predictions, shape [n], or [n, K] of named
+    classes; without predictions, why it cannot be asked."""
 
     model: int
     function_version: str
@@ -42,13 +42,20 @@ def ask_champion(plan: Plan, rows: Arrays, *, objects: ObjectStore, index: Index
         return Champion(number, function_version, None, obstacle)
     body = facts.verified(objects, folder + "model.skops", document["sha256"]["model.skops"])
     model = artifacts.load(body, document["sha256"]["model.skops"], document.get("types", ()))
-    return Champion(number, function_version, pipeline.predict(model, rows, _inputs(document)))
+    known = document.get("classes", ())
+    answers = pipeline.predict(model, rows, _inputs(document), known)
+    return Champion(number, function_version, outputs.among(answers, known, plan.project.classes))
 
 
 def _obstacle(plan: Plan, document: dict[str, Any], number: int) -> str:
     """Why the champion cannot be asked about the rows of this plan; empty if it can."""
     if document["task"] != plan.project.task:
         return f"the champion v{number:05d} is for {document['task']}, the candidate for {plan.project.task}"
+    if bool(document.get("classes")) != bool(plan.project.classes):
+        own, other = (
+            "named classes" if each else "0 and 1" for each in (plan.project.classes, document.get("classes"))
+        )
+        return f"the champion v{number:05d} is about {other}, the candidate about {own}"
     present = {name: column.type.numeric for name, column in plan.project.inputs().items()}
     needed = _inputs(document)
     lacking = sorted(name for name, numeric in needed.items() if present.get(name) is not numeric)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidemill.ports import Index, ObjectStore
-from tidemill.training import artifacts, facts, gates, metrics, pipeline, served_form
+from tidemill.training import artifacts, facts, gates, metrics, outputs, pipeline, served_form
 from tidemill.training.champion import Champion, ask_champion
 from tidemill.training.evidence import costs as measured_costs
 from tidemill.training.evidence.gathering import gather
@@ -54,14 +54,14 @@ def _evaluate(plan: Plan, objects: ObjectStore, index: Index, ticks: Callable[[]
     candidate, parity = _ask_candidate(plan, model, bodies["model.onnx"], holdout)
     baseline = _ask_baseline(plan, objects)
     champion = ask_champion(plan, holdout, objects=objects, index=index)
-    answers = {"candidate": candidate, "baseline": np.full(len(candidate), baseline)}
+    answers = {"candidate": candidate, "baseline": outputs.repeated(baseline, len(candidate))}
     if champion is not None and champion.predictions is not None:
         answers["champion"] = champion.predictions
     task, target = plan.project.task, holdout[plan.project.target]
     measured = {who: metrics.measure(task, target, said, plan.threshold) for who, said in answers.items()}
 
     def ask(rows: Arrays) -> Predictions:
-        return pipeline.predict(model, rows, plan.project.inputs())
+        return pipeline.predict(model, rows, plan.project.inputs(), plan.project.classes)
 
     known = gather(plan, holdout, answers, ask)
     costs = {"bytes": measured_costs.sizes(bodies), "latency": measured_costs.latency(holdout, ask, ticks)}
@@ -74,7 +74,7 @@ def _evaluate(plan: Plan, objects: ObjectStore, index: Index, ticks: Callable[[]
         "threshold": plan.threshold,
         "rows": dict(plan.rows),
         "metrics": measured["candidate"],
-        "baseline": {"constant": baseline, "metrics": measured["baseline"]},
+        "baseline": {"constant": baseline.tolist(), "metrics": measured["baseline"]},
         "champion": _described(champion, measured),
         "parity": parity,
         **known,
@@ -97,7 +97,7 @@ def _ask_candidate(
     plan: Plan, model: Any, served_body: bytes, holdout: Arrays
 ) -> tuple[Predictions, dict[str, Any]]:
     """The candidate's predictions on the holdout, and how far its served form agrees on a sample of it."""
-    trained = pipeline.predict(model, holdout, plan.project.inputs())
+    trained = pipeline.predict(model, holdout, plan.project.inputs(), plan.project.classes)
     sample = np.random.default_rng(plan.seed).permutation(len(trained))[:PARITY_ROWS]
     rows = {name: array[sample] for name, array in holdout.items()}
     served = served_form.predict(served_body, rows, plan.project)
@@ -105,10 +105,10 @@ def _ask_candidate(
     return trained, served_form.parity(served, trained[sample], threshold=plan.threshold, scale=spread)
 
 
-def _ask_baseline(plan: Plan, objects: ObjectStore) -> float:
-    """The best constant for the rows that the candidate was fitted on."""
+def _ask_baseline(plan: Plan, objects: ObjectStore) -> Predictions:
+    """The best constant for the rows that the candidate was fitted on, shape [], or [K] of named classes."""
     fitted_on = [part_of(plan, part, objects)[plan.project.target] for part in ("train", "validation")]
-    return metrics.best_constant(np.concatenate(fitted_on))
+    return metrics.best_constant(np.concatenate(fitted_on), plan.project.classes)
 
 
 def _described(champion: Champion | None, measured: dict[str, metrics.Metrics]) -> dict[str, Any] | None:

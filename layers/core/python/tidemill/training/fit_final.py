@@ -22,6 +22,7 @@ from tidemill.training import (
     artifacts,
     calibration,
     facts,
+    outputs,
     pipeline,
     provenance,
     served_form,
@@ -170,11 +171,12 @@ def _expected(plan: Plan, best: Mapping[str, Any]) -> timedelta | None:
 def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict[str, Any]:
     """The reference profile: the features as fitted on, and the predictions on rows the model has not seen. On
     rows it was fitted to it is surer of itself than it will ever be again."""
-    features = plan.project.inputs()
-    columns = {name: fitted_on[name] for name in features}
-    columns[PREDICTION] = pipeline.predict(model, holdout, features)
-    kinds = {**{name: column.type for name, column in features.items()}, PREDICTION: Kind.NUMBER}
-    return build_profile(columns, kinds)
+    project, inputs = plan.project, plan.project.inputs()
+    columns = {name: fitted_on[name] for name in inputs}
+    predictions = pipeline.predict(model, holdout, inputs, project.classes)
+    columns[PREDICTION] = outputs.as_captured(predictions, project.classes)
+    kind = Kind.CATEGORY if project.classes else Kind.NUMBER
+    return build_profile(columns, {**{name: column.type for name, column in inputs.items()}, PREDICTION: kind})
 
 
 def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str], types: list[str]) -> dict[str, Any]:
@@ -184,6 +186,7 @@ def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str], types: lis
         "run_id": plan.run_id,
         "dataset_version": plan.dataset_version,
         "task": plan.project.task,
+        **({"classes": list(plan.project.classes)} if plan.project.classes else {}),
         "algorithm": best["algorithm"],
         "parameters": best["parameters"],
         "seed": plan.seed,

@@ -1,23 +1,30 @@
 """Metrics of predictions, under their standard names, as pure functions of numpy arrays.
 
 The definitions are scikit-learn's, against which the tests hold them; written out here because they need nothing
-but numpy. A metric that is not defined for the rows (a ROC curve of one class) is None.
+but numpy. A metric that is not defined for the rows (a ROC curve of one class) is None. Those of named classes are
+in `class_metrics`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tidemill.training import class_metrics, outputs
 
 Array = NDArray[Any]
 Metrics = dict[str, float | None]
 
 
 def measure(task: str, target: Array, predictions: Array, threshold: float | None) -> Metrics:
-    """All metrics of the task. `target` and `predictions` have shape [n]; predictions are probabilities of class 1
-    (classification, cut at `threshold`) or values (regression)."""
+    """All metrics of the task. `target` has shape [n]; predictions are probabilities of class 1, shape [n]
+    (classification, cut at `threshold`), of each named class, shape [n, K], or values (regression)."""
     if task == "regression":
         return _regression(target, predictions)
+    if outputs.named(predictions):
+        areas = [roc_auc(target == number, scores) for number, scores in enumerate(predictions.T)]
+        return class_metrics.measure(target, predictions, losses(task, target, predictions), areas)
     return {
         "log_loss": float(losses(task, target, predictions).mean()),
         "roc_auc": roc_auc(target, predictions),
@@ -34,6 +41,8 @@ def losses(task: str, target: Array, predictions: Array) -> Array:
         return squared
     tiny = np.finfo(np.float64).eps
     chance = np.clip(predictions.astype(np.float64), tiny, 1 - tiny)
+    if outputs.named(chance):
+        return -np.log(class_metrics.likelihood(target, chance))
     likelihood: Array = np.where(target == 1, chance, 1 - chance)
     return -np.log(likelihood)
 
@@ -51,10 +60,12 @@ def roc_auc(target: Array, scores: Array) -> float | None:
     return float(pairs / (positives * negatives))
 
 
-def best_constant(target: Array) -> float:
-    """The constant prediction with the least loss on `target`: the mean minimises log_loss (it is the share of
-    class 1) and rmse alike."""
-    return float(target.mean())
+def best_constant(target: Array, classes: Sequence[str] = ()) -> Array:
+    """The constant prediction with the least loss on `target`: the share of each named class, shape [K]; else the
+    mean, shape [], which minimises log_loss (it is the share of class 1) and rmse alike."""
+    if classes:
+        return np.bincount(target.astype(np.int64), minlength=len(classes)) / len(target)
+    return np.asarray(target.mean())
 
 
 def _decisions(positive: Array, said: Array) -> Metrics:

@@ -31,8 +31,9 @@ def check(model: Model, rows: Arrays, project: Project) -> None:
             f"a model of projects/{project.name}/recipe.py cannot be served ({type(error).__name__}: {error});"
             " build it of estimators and transformers that skl2onnx converts"
         ) from error
-    if answers.shape != (len(some[project.target]),):
+    rows_of = len(some[project.target])
+    if answers.shape != ((rows_of, len(project.classes)) if project.classes else (rows_of,)):
         raise ProjectInvalid(
-            f"projects/{project.name}/recipe.py: its served form gives {answers.shape} for {ROWS} rows; let the"
+            f"projects/{project.name}/recipe.py: its served form gives {answers.shape} for {rows_of} rows; let the"
             f" last step be a {'classifier' if project.task == 'classification' else 'regressor'}"
         )

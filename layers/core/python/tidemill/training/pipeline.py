@@ -5,7 +5,7 @@ which the served model is asked. So the two differ by float32 sums alone; a tree
 (`Family.settle`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Project
 from tidemill.projects.search import Algorithm
-from tidemill.training import algorithms, calibration
+from tidemill.training import algorithms, calibration, outputs
 from tidemill.training.algorithms import columns
 from tidemill.training.algorithms.family import COLUMNS, ESTIMATOR, Family, Parameters
 from tidemill.training.calibration import Model
@@ -69,7 +69,7 @@ def fit(
 
 
 def known(arrays: Arrays, project: Project) -> NDArray[Any]:
-    """The target as it is fitted, shape [n]: classes as integers."""
+    """The target as it is fitted, shape [n]: classes as integers, named ones by their numbers."""
     target = arrays[project.target]
     return target.astype(np.int64) if project.task == "classification" else target
 
@@ -99,14 +99,14 @@ def _grow(
         on_step(step, len(parts), pipeline)
 
 
-def predict(pipeline: Model, arrays: Arrays, inputs: Iterable[str]) -> NDArray[np.float64]:
-    """Per row the probability of class 1 (a classifier), or the predicted value; shape [n]."""
+def predict(
+    pipeline: Model, arrays: Arrays, inputs: Iterable[str], classes: Sequence[str] = ()
+) -> NDArray[np.float64]:
+    """Per row the probability of class 1 (a classifier), or the predicted value; shape [n]. With named `classes`
+    the probability of each, in their order; shape [n, K]."""
     frame = to_frame(arrays, inputs)
-    if hasattr(pipeline, "predict_proba"):
-        answers: NDArray[Any] = pipeline.predict_proba(frame)[:, 1]
-    else:
-        answers = pipeline.predict(frame)
-    return answers.astype(np.float64)
+    ask = pipeline.predict_proba if hasattr(pipeline, "predict_proba") else pipeline.predict
+    return outputs.taken(ask(frame), classes)
 
 
 def to_frame(arrays: Arrays, inputs: Iterable[str]) -> pd.DataFrame:

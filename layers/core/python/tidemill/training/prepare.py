@@ -42,7 +42,7 @@ class Prepared:
 
 def prepare(frame: pd.DataFrame, project: Project) -> Prepared:
     """Drop rows without target or time, order, split, convert. Raises RunFailed when what is left cannot be learnt
-    from: too few rows, a class that is neither 0 nor 1, only one class to fit."""
+    from: too few rows, a class that is unknown, or one that is missing where models are fitted."""
     labelled = frame[frame[project.target].notna()]
     timed = labelled[labelled[project.time].notna()] if project.time else labelled
     dropped = {"no_target": len(frame) - len(labelled), "no_time": len(labelled) - len(timed)}
@@ -86,8 +86,27 @@ def to_arrays(frame: pd.DataFrame, project: Project) -> Arrays:
             arrays |= times.derived(name, moments, project.recipe.dates)
         else:
             arrays[name] = _array(frame[name], column.type)
-    arrays[project.target] = frame[project.target].to_numpy(dtype=np.float64)
+    arrays[project.target] = _target(frame[project.target], project)
     return arrays
+
+
+def _target(column: "pd.Series[Any]", project: Project) -> NDArray[np.float64]:
+    """The target as numbers, shape [n]: named classes by their place in `classes`. Raises RunFailed where a row is
+    of none of them."""
+    if not project.classes:
+        values: NDArray[np.float64] = column.to_numpy(dtype=np.float64)
+        return values
+    places = {name: place for place, name in enumerate(project.classes)}
+    numbers = column.map(places)
+    unknown = column[numbers.isna()].value_counts()
+    if len(unknown):
+        few = ", ".join(f"{name!r} ({rows} rows)" for name, rows in unknown.head(5).items())
+        raise RunFailed(
+            f"target {project.target!r} has classes that the project does not name: {few}; add them to"
+            f" `columns.{project.target}.allowed`, or upload data without those rows"
+        )
+    found: NDArray[np.float64] = numbers.to_numpy(dtype=np.float64)
+    return found
 
 
 def _array(column: "pd.Series[Any]", kind: Kind) -> NDArray[Any]:
@@ -102,6 +121,15 @@ def _check_target(parts: Mapping[str, Arrays], project: Project) -> None:
     if project.task == "regression":
         return
     values = {part: np.unique(arrays[project.target]).tolist() for part, arrays in parts.items()}
+    if project.classes:
+        absent = [name for place, name in enumerate(project.classes) if place not in values["train"]]
+        if absent:
+            raise RunFailed(
+                f"target {project.target!r} is never one of {absent} in the training part, and none can learn"
+                f" what it has not seen; upload data with them, or take them out of"
+                f" `columns.{project.target}.allowed`"
+            )
+        return
     others = sorted({value for part in values.values() for value in part} - {0.0, 1.0})
     if others:
         raise RunFailed(

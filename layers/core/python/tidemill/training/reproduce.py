@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tidemill import canonical, names
 from tidemill.errors import ArtifactCorrupt, RecordNotFound
 from tidemill.ports import Index, ObjectStore
-from tidemill.training import artifacts, facts, pipeline, prepare, threads
+from tidemill.training import artifacts, facts, outputs, pipeline, prepare, threads
 from tidemill.training.fit_final import build
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare_data import prepared_rows
@@ -154,8 +152,11 @@ def _answers(record: Record, made: bytes, holdout: prepare.Arrays, objects: Obje
     except (RecordNotFound, ArtifactCorrupt):
         return None
     again = artifacts.load(made, canonical.sha256(made), types)
-    told, found = (pipeline.predict(model, holdout, plan.project.inputs()) for model in (recorded, again))
-    apart = np.abs(told - found)
+    project = plan.project
+    told, found = (
+        pipeline.predict(model, holdout, project.inputs(), project.classes) for model in (recorded, again)
+    )
+    apart = outputs.apart(told, found)
     return {
         "rows": len(apart),
         "different": int((apart > 0).sum()),

@@ -178,7 +178,7 @@ def _measured(
             from tidemill.training import own_model  # brings the converters to ONNX, a second for all others
 
             own_model.check(model, validation, project)
-        predictions = pipeline.predict(model, validation, project.inputs())
+        predictions = pipeline.predict(model, validation, project.inputs(), project.classes)
     except _Pruned:
         return _pruned(plan, point, live)
     except _UNFIT as error:
@@ -204,12 +204,13 @@ def _reporter(
     plan: Plan, live: optuna.Trial, validation: prepare.Arrays, watch: Watch | None
 ) -> Callable[[int, int, Any], None]:
     """Tells the study what the model so far is worth, and ends the fit if the pruner says so."""
+    project = plan.project
 
     def report(step: int, of: int, model: Any) -> None:
         if step == of:
             return
-        predictions = pipeline.predict(model, validation, plan.project.inputs())
-        found = metrics.measure(plan.project.task, validation[plan.project.target], predictions, plan.threshold)
+        predictions = pipeline.predict(model, validation, project.inputs(), project.classes)
+        found = metrics.measure(project.task, validation[project.target], predictions, plan.threshold)
         value = cast(float, found[plan.metric])
         if watch is not None:
             watch(value)

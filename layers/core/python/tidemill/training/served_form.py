@@ -18,6 +18,7 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
 from tidemill.projects import Column, Project
+from tidemill.training import outputs
 from tidemill.training.calibration import CERTAIN, Calibrated, Model
 from tidemill.training.prepare import Arrays
 
@@ -29,7 +30,7 @@ PROBABILITIES = "probabilities"
 
 def convert(trained: Model, project: Project) -> bytes:
     """The pipeline as an ONNX model: one input [n, 1] for each of `Project.inputs`, float32 or string; output
-    `probabilities` [n, 2] or `variable` [n, 1]. Equal pipelines give equal bytes."""
+    `probabilities` [n, 2], or [n, K] of named classes, or `variable` [n, 1]. Equal pipelines give equal bytes."""
     columns = project.inputs()
     pipeline = trained.pipeline if isinstance(trained, Calibrated) else trained
     options = {id(pipeline[-1]): {"zipmap": False}} if project.task == "classification" else None
@@ -103,29 +104,29 @@ def _tensor(column: Column) -> Any:
 
 
 def predict(body: bytes, arrays: Arrays, project: Project) -> NDArray[np.float64]:
-    """What the served form answers, by the reference evaluator: per row the probability of class 1, or the value;
-    shape [n]. Meant for some hundred rows: trees are walked in Python."""
+    """What the served form answers, by the reference evaluator, as `pipeline.predict` gives it. Meant for some
+    hundred rows: trees are walked in Python."""
     inputs = {
         name: arrays[name].astype(np.float32 if column.type.numeric else object).reshape(-1, 1)
         for name, column in project.inputs().items()
     }
     output = PROBABILITIES if project.task == "classification" else "variable"
-    answers: Any = ReferenceEvaluator(onnx.load_from_string(body)).run([output], inputs)
-    rows: NDArray[np.float64] = np.asarray(answers[0], dtype=np.float64)
-    return rows.reshape(len(rows), -1)[:, -1]
+    (found,) = ReferenceEvaluator(onnx.load_from_string(body)).run([output], inputs)
+    return outputs.taken(np.asarray(found), project.classes)
 
 
 def parity(
     served: NDArray[Any], trained: NDArray[Any], *, threshold: float | None, scale: float
 ) -> dict[str, Any]:
-    """How far two sets of answers to the same rows agree (shape [n] each). A row disagrees if the answers are
-    further apart than TOLERANCE (of 1 for probabilities; of `scale`, the spread of the target, for values), or
-    if they fall on different sides of the threshold."""
-    distance = np.nan_to_num(np.abs(served - trained), nan=np.finfo(np.float64).max)
-    tolerance = TOLERANCE if threshold is not None else TOLERANCE * scale
+    """How far two sets of answers to the same rows agree (shape [n], or [n, K] of named classes, each). A row
+    disagrees if the answers are further apart than TOLERANCE (of 1 for probabilities, each of them; of `scale`,
+    the spread of the target, for values), or if they decide for different classes."""
+    distance = outputs.apart(served, trained)
+    classification = threshold is not None or outputs.named(trained)
+    tolerance = TOLERANCE if classification else TOLERANCE * scale
     apart = distance > tolerance
-    if threshold is not None:
-        apart |= (served >= threshold) != (trained >= threshold)
+    if classification:
+        apart |= outputs.decided(served, threshold) != outputs.decided(trained, threshold)
     return {
         "rows": len(served),
         "disagreeing": int(apart.sum()),

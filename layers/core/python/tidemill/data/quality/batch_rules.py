@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tidemill.data.quality.faults import Fault, sort_key
+from tidemill.data.sketches.categories import CategorySketch
 from tidemill.data.sketches.dataset import DatasetSketch
 from tidemill.data.sketches.numeric import NumericSketch
 from tidemill.projects import Project
@@ -37,6 +38,10 @@ def judge(project: Project, sketch: DatasetSketch, parent: DatasetSketch | None)
         message = f"{sketch.rows} rows are fewer than min_rows, {project.min_rows}"
         verdict.faults.append(Fault("too_few_rows", None, message))
     target = sketch.columns.get(project.target)
+    if isinstance(target, CategorySketch):
+        verdict.faults.extend(_named_target(project, target))
+        if parent is not None and not verdict.faults:
+            verdict.faults.extend(_named_collapse(project, target, parent.columns.get(project.target)))
     if isinstance(target, NumericSketch):
         verdict.faults.extend(_target(project, target))
         if parent is not None and project.task == "classification" and not verdict.faults:
@@ -61,6 +66,23 @@ def _target(project: Project, target: NumericSketch) -> Iterator[Fault]:
         yield Fault("target_constant", project.target, f"{every}; there is nothing to learn")
 
 
+def _named_target(project: Project, target: CategorySketch) -> Iterator[Fault]:
+    if target.distinct < 2:
+        value = next(iter(target.values), "missing")
+        every = f"column {project.target!r}, the target, is {value} in every row"
+        yield Fault("target_one_class", project.target, f"{every}; at least two classes are needed")
+
+
+def _named_collapse(project: Project, target: CategorySketch, before: object) -> Iterator[Fault]:
+    """The classes of the parent that have all but gone, as `_collapse`; any of them, not only the rarest."""
+    if not isinstance(before, CategorySketch) or not before.count:
+        return
+    for name in project.classes:
+        was, now = (side.values.get(name, 0) / side.count for side in (before, target))
+        if was and now < project.quality.collapse * was:
+            yield _collapsed(project, name, was, now)
+
+
 def _collapse(project: Project, target: NumericSketch, before: object) -> Iterator[Fault]:
     """Whether the rarer class of the parent has all but gone: its share fell below `quality.collapse` of what it
     was."""
@@ -69,8 +91,12 @@ def _collapse(project: Project, target: NumericSketch, before: object) -> Iterat
     rare = 1.0 if before.mean <= 0.5 else 0.0
     was, now = (before.mean, target.mean) if rare else (1 - before.mean, 1 - target.mean)
     if now < project.quality.collapse * was:
-        message = (
-            f"class {rare:g} of {project.target!r} fell from {was:.2%} of the rows to {now:.2%}; see whether its"
-            " labels are complete"
-        )
-        yield Fault("class_collapse", project.target, message)
+        yield _collapsed(project, f"{rare:g}", was, now)
+
+
+def _collapsed(project: Project, name: str, was: float, now: float) -> Fault:
+    message = (
+        f"class {name} of {project.target!r} fell from {was:.2%} of the rows to {now:.2%}; see whether its"
+        " labels are complete"
+    )
+    return Fault("class_collapse", project.target, message)

@@ -8,10 +8,11 @@ An observer of the pass over an upload looks at the first rows. It suspects a fe
 - or, where the target has two classes, whose values of one class all lie below those of the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tidemill.data.formats.blocks import Block
@@ -55,7 +56,7 @@ class Leakage:
             return
         first = rows.slice(0, ROWS - self._rows)
         self._rows += first.num_rows
-        self._targets.append(first.column(self._project.target).to_numpy(zero_copy_only=False))
+        self._targets.append(_numbers(first.column(self._project.target), self._project.classes))
         for name in self._hashes:
             if name in first.schema.names:
                 self._hashes[name].append(row_hashes(first, [name]))
@@ -86,6 +87,14 @@ class Leakage:
             " known when a prediction is asked for"
         )
         return Fault("target_leak", name, message)
+
+
+def _numbers(target: pa.Array, classes: Sequence[str]) -> NDArray[np.float64]:
+    """The target as numbers, NaN where it is missing; named classes by their place."""
+    if classes:
+        target = pc.cast(pc.index_in(target, value_set=pa.array(classes, target.type)), pa.float64())
+    numbers: NDArray[np.float64] = target.to_numpy(zero_copy_only=False)
+    return numbers
 
 
 def determines(feature: NDArray[np.uint64], target: NDArray[np.float64]) -> bool:

@@ -40,6 +40,7 @@ class Rules:
     columns: Mapping[str, Column]
     target: str
     classification: bool
+    """Whether the target is 0 or 1. Classes with names are held to the column's `allowed`."""
 
     @property
     def kinds(self) -> dict[str, Kind]:

@@ -1,4 +1,5 @@
-"""Calibration: whether of the rows given a probability of 0.3, three in ten are positive."""
+"""Calibration: whether of the rows given a probability of 0.3, three in ten are positive. Of named classes it is
+that of the most probable one (`outputs.reliability`)."""
 
 from typing import Any
 

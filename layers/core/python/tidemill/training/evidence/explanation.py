@@ -39,7 +39,7 @@ def importance(project: Project, rows: Arrays, ask: Ask, seed: int) -> dict[str,
     features: list[dict[str, Any]] = []
     for name in inputs:
         shuffled = np.concatenate([random.permutation(sample[name]) for _ in range(REPEATS)])
-        answers = ask({**repeated, name: shuffled}).reshape(REPEATS, -1)
+        answers = np.split(ask({**repeated, name: shuffled}), REPEATS)
         rises = [mean_of(project.task, target, answer) - reference for answer in answers]
         features.append({"feature": name, "mean": float(np.mean(rises)), "sd": float(np.std(rises, ddof=1))})
     features.sort(key=lambda feature: (-feature["mean"], feature["feature"]))

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tidemill.training import metrics
-from tidemill.training.evidence import paired, slices
+from tidemill.training import class_metrics, metrics, outputs
+from tidemill.training.evidence import class_intervals, paired, slices
 from tidemill.training.evidence.calibration import calibration
 from tidemill.training.evidence.decisions import decisions
 from tidemill.training.evidence.explanation import Ask, importance
@@ -18,11 +18,11 @@ from tidemill.training.prepare import Arrays
 
 
 def gather(plan: Plan, holdout: Arrays, answers: Mapping[str, Array], ask: Ask) -> dict[str, Any]:
-    """`intervals`, `comparisons`, `slices`, `calibration` and `decisions` (classification), `fairness`,
-    `importance`, `robustness`.
+    """`intervals`, `comparisons`, `slices`, `calibration` (classification), `fairness`, `importance`,
+    `robustness`; of 0 and 1 `decisions`, of named classes `confusion` too.
 
     `answers` has the predictions of the candidate, the baseline and, where it can be asked, the champion; shape
-    [n] each. `ask` gives the candidate's predictions for other rows.
+    [n], or [n, K], each. `ask` gives the candidate's predictions for other rows.
     """
     project, target = plan.project, holdout[plan.project.target]
     how = Resampling(plan.seed, project.gates.block)
@@ -30,19 +30,38 @@ def gather(plan: Plan, holdout: Arrays, answers: Mapping[str, Array], ask: Ask) 
     own = answers["candidate"]
     return {
         "resampling": how.described(len(target)),
-        "intervals": intervals(project.task, target, own, plan.threshold, how),
+        "intervals": _intervals(plan, target, own, how),
         "comparisons": {
             who: _compared(plan, target, answers, losses, who, how) for who in losses if who != "candidate"
         },
         "slices": slices.table(project, holdout, losses, how),
-        "calibration": calibration(target, own) if project.task == "classification" else None,
-        "decisions": decisions(target, answers, project.recipe.costs, how, project.gates.confidence)
-        if project.task == "classification"
-        else None,
+        "calibration": _calibration(plan, target, own),
+        "decisions": None
+        if plan.threshold is None
+        else decisions(target, answers, project.recipe.costs, how, project.gates.confidence),
+        **({"confusion": _confusion(plan, target, own)} if project.classes else {}),
         "fairness": fairness(project, holdout, own, plan.threshold),
         "importance": importance(project, holdout, ask, plan.seed),
         "robustness": robustness(project, holdout, ask, plan.seed),
     }
+
+
+def _intervals(plan: Plan, target: Array, own: Array, how: Resampling) -> dict[str, dict[str, Any]]:
+    if outputs.named(own):
+        return class_intervals.intervals(target, own, how)
+    return intervals(plan.project.task, target, own, plan.threshold, how)
+
+
+def _calibration(plan: Plan, target: Array, own: Array) -> dict[str, Any] | None:
+    if plan.project.task == "regression":
+        return None
+    found = calibration(*outputs.reliability(target, own))
+    return {**found, "of": "the most probable class"} if outputs.named(own) else found
+
+
+def _confusion(plan: Plan, target: Array, own: Array) -> dict[str, Any]:
+    """How many rows of each class (a line each, in the order of `classes`) were taken for each class."""
+    return {"classes": list(plan.project.classes), "rows": class_metrics.confusion(target, own).tolist()}
 
 
 def _compared(
@@ -53,6 +72,6 @@ def _compared(
     found = metrics.compare(losses["candidate"], losses[who])
     improved = paired.improvement(project.task, losses["candidate"], losses[who], how, project.gates.confidence)
     compared: dict[str, Any] = {**found, "improvement": improved}
-    if plan.threshold is not None:
+    if project.task == "classification":
         compared["decisions"] = paired.decisions(target, answers["candidate"], answers[who], plan.threshold)
     return compared

@@ -15,7 +15,8 @@ _NORMAL = 1.959963984540054  # the normal quantile of LEVEL
 def intervals(
     task: str, target: Array, predictions: Array, threshold: float | None, how: Resampling
 ) -> dict[str, dict[str, Any]]:
-    """Per metric of `metrics.measure` {low, high, method}: two-sided, 95 %. None where it is not defined."""
+    """Per metric of `metrics.measure` {low, high, method}: two-sided, 95 %. None where it is not defined. Those of
+    named classes are in `class_intervals`."""
     resampled = from_sums(task, replicated(contributions(task, target, predictions, threshold), how))
     found: dict[str, dict[str, Any]] = {}
     for name, values in resampled.items():
@@ -57,9 +58,10 @@ def from_sums(task: str, sums: Array) -> dict[str, NDArray[np.float64]]:
         }
 
 
-def auc_variance(target: Array, scores: Array) -> float | None:
-    """The variance of the area under the ROC curve (DeLong, DeLong & Clarke-Pearson 1988), by midranks (Sun & Xu
-    2014, "Fast implementation of DeLong's algorithm"). None with fewer than two rows of a class."""
+def auc_parts(target: Array, scores: Array) -> tuple[Array, Array] | None:
+    """DeLong's structural components: of each row of class 1 the share of other rows that it is above, and of each
+    other row the share of class 1's that are above it (DeLong, DeLong & Clarke-Pearson 1988), by midranks (Sun &
+    Xu 2014, "Fast implementation of DeLong's algorithm"). None with fewer than two rows of a side."""
     positive = target == 1
     above, below = scores[positive], scores[~positive]
     if len(above) < 2 or len(below) < 2:
@@ -67,13 +69,24 @@ def auc_variance(target: Array, scores: Array) -> float | None:
     together = _midranks(np.concatenate([above, below]))
     of_positives = (together[: len(above)] - _midranks(above)) / len(below)
     of_negatives = 1 - (together[len(above) :] - _midranks(below)) / len(above)
-    return float(of_positives.var(ddof=1) / len(above) + of_negatives.var(ddof=1) / len(below))
+    return of_positives, of_negatives
+
+
+def auc_variance(target: Array, scores: Array) -> float | None:
+    """The variance of the area under the ROC curve, by DeLong. None with fewer than two rows of a class."""
+    parts = auc_parts(target, scores)
+    return None if parts is None else float(sum(part.var(ddof=1) / len(part) for part in parts))
 
 
 def auc_interval(target: Array, scores: Array) -> tuple[float | None, float | None]:
-    """95 % interval of the area, on the logit scale so that it stays within 0 and 1 (Pepe 2003, "The Statistical
-    Evaluation of Medical Tests", 5.2). None for an area of 0 or 1, whose variance is estimated as 0."""
-    area, variance = metrics.roc_auc(target, scores), auc_variance(target, scores)
+    """95 % interval of the area, as `around_area`."""
+    return around_area(metrics.roc_auc(target, scores), auc_variance(target, scores))
+
+
+def around_area(area: float | None, variance: float | None) -> tuple[float | None, float | None]:
+    """The 95 % interval around an area, on the logit scale so that it stays within 0 and 1 (Pepe 2003, "The
+    Statistical Evaluation of Medical Tests", 5.2). None for an area of 0 or 1, whose variance is estimated as
+    0."""
     if area is None or variance is None or not 0 < area < 1:
         return None, None
     centre, reach = np.log(area / (1 - area)), _NORMAL * np.sqrt(variance) / (area * (1 - area))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from tidemill.training import outputs
 from tidemill.training.evidence.resampling import LEVEL, Resampling, limit, limits, replicated
 from tidemill.training.metrics import Array
 
@@ -41,10 +42,10 @@ def _relative(task: str, candidate: Any, reference: Any) -> Any:
     return 1 - (np.sqrt(ratio) if task == "regression" else ratio)
 
 
-def decisions(target: Array, candidate: Array, reference: Array, threshold: float) -> dict[str, Any]:
-    """McNemar's comparison of two classifiers' decisions at `threshold`: on how many rows the one alone is right,
-    and the other alone."""
-    own, other = ((said >= threshold) == (target == 1) for said in (candidate, reference))
+def decisions(target: Array, candidate: Array, reference: Array, threshold: float | None) -> dict[str, Any]:
+    """McNemar's comparison of two classifiers' decisions, at `threshold` or for the most probable class: on how
+    many rows the one alone is right, and the other alone."""
+    own, other = (outputs.right(target, said, threshold) for said in (candidate, reference))
     better, worse = int((own & ~other).sum()), int((~own & other).sum())
     return {"only_candidate_right": better, "only_reference_right": worse, **mcnemar(better, worse)}
 
