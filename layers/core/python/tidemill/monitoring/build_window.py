@@ -22,7 +22,7 @@ from tidemill.governance import audit
 from tidemill.monitoring import rows
 from tidemill.monitoring.captured import Captured, columns
 from tidemill.ports import Clock, Index, ObjectStore, Put, Row
-from tidemill.projects import Kind, Project
+from tidemill.projects import Project
 
 LATE_DAYS = 15  # a log line is delivered within a day and redelivered for 14: objects of older days do not change
 MOST_OBJECTS = 2000  # of one window, once they hold enough rows: what one invocation reads in time
@@ -136,8 +136,7 @@ def _write_contents(
     captured = Captured()
     for key in window["sources"]:
         _read(objects, project.name, key, captured)
-    said = Kind.CATEGORY if project.classes else Kind.NUMBER
-    arrays = columns(captured.predictions.values(), project.feature_columns(), said)
+    arrays = columns(captured.predictions.values(), project.feature_columns(), project.said)
     objects.put_new(f"{folder}rows.npz", rows.pack(arrays))
     first_open = names.captured(project.name, window["from_day"])
     ledger = {"keys": sorted(key for key in [*taken, *window["sources"]] if key > first_open)}
