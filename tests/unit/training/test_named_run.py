@@ -142,6 +142,21 @@ def test_a_champion_about_another_kind_of_target_cannot_be_asked(new_mill: Any, 
     assert not evaluation["passed"]
 
 
+def test_balanced_classes_weigh_the_same(new_mill: Any) -> None:
+    """A class with a tenth of the rows gets more probability than its share."""
+    rows = new_mill.rows(600, task="named")
+    rare = rows["full"] == "spring"
+    rows = rows.drop(index=rows.index[rare][::2]).reset_index(drop=True)
+    said = []
+    for weight in ("none", "balanced"):
+        mill = new_mill.named(search=ONE, recipe={"class_weight": weight})
+        mill.add_version(2, rows)
+        evaluation = mill.walk(dataset_version=2)
+        assert evaluation["parity"]["disagreeing"] == 0
+        said.append(np.sum(evaluation["confusion"]["rows"], axis=0)[CLASSES.index("spring")])
+    assert said[1] > said[0]
+
+
 # --- fairness --------------------------------------------------------------------------------------------------
 
 

@@ -37,9 +37,11 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         return Model(1 / (2 + sum(abs(np.log10(value + 1)) for value in parameters.values())))
 
     monkeypatch.setattr(run_trial.pipeline, "fit", fit)
-    monkeypatch.setattr(
-        run_trial.pipeline, "predict", lambda model, rows, _: np.full(len(next(iter(rows.values()))), model.chance)
-    )
+
+    def predict(model: Model, rows: dict[str, np.ndarray], *_: Any) -> np.ndarray:
+        return np.full(len(next(iter(rows.values()))), model.chance)
+
+    monkeypatch.setattr(run_trial.pipeline, "predict", predict)
     return made
 
 

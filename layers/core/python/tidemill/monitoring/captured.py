@@ -75,9 +75,8 @@ def columns(predictions: Iterable[Prediction], project: Project) -> dict[str, ND
             arrays |= times.derived(name, times.moments(values), project.recipe.dates)
         else:
             arrays[name] = _array(values, rule.type)
-    said = Kind.CATEGORY if project.classes else Kind.NUMBER
-    of_this_kind = [row.value if isinstance(row.value, str) is not said.numeric else None for row in rows]
-    arrays[PREDICTION] = _array(of_this_kind, said)
+    of_this_kind = [row.value if isinstance(row.value, str) is not project.said.numeric else None for row in rows]
+    arrays[PREDICTION] = _array(of_this_kind, project.said)
     arrays[MODEL_VERSION] = np.array([row.model_version for row in rows], dtype=np.int64)
     return arrays
 

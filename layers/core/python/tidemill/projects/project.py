@@ -121,6 +121,11 @@ class Project(Strict):
         return classes_of(self.columns[self.target])
 
     @property
+    def said(self) -> Kind:
+        """The kind of what is captured of an answer and compared in windows: a number, or the name of a class."""
+        return Kind.CATEGORY if self.classes else Kind.NUMBER
+
+    @property
     def threshold(self) -> float | None:
         """The probability from which a row counts as 1; None for regression and for named classes."""
         return self.recipe.costs.threshold if self.task == "classification" and not self.classes else None

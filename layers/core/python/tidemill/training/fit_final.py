@@ -16,7 +16,6 @@ from tidemill import canonical
 from tidemill.data.profile import PREDICTION, build_profile
 from tidemill.errors import RecordNotFound
 from tidemill.ports import Clock, ObjectStore
-from tidemill.projects import Kind
 from tidemill.training import (
     algorithms,
     artifacts,
@@ -175,8 +174,8 @@ def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict
     columns = {name: fitted_on[name] for name in inputs}
     predictions = pipeline.predict(model, holdout, inputs, project.classes)
     columns[PREDICTION] = outputs.as_captured(predictions, project.classes)
-    kind = Kind.CATEGORY if project.classes else Kind.NUMBER
-    return build_profile(columns, {**{name: column.type for name, column in inputs.items()}, PREDICTION: kind})
+    kinds = {**{name: column.type for name, column in inputs.items()}, PREDICTION: project.said}
+    return build_profile(columns, kinds)
 
 
 def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str], types: list[str]) -> dict[str, Any]:
