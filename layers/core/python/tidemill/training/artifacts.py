@@ -64,6 +64,8 @@ ALLOWED = frozenset(
         "sklearn.tree._classes.ExtraTreeClassifier",
         "sklearn.tree._classes.ExtraTreeRegressor",
         "sklearn.tree._tree.Tree",
+        "tidemill.training.algorithms.boosters.LightGBMClassifier",
+        "tidemill.training.algorithms.boosters.LightGBMRegressor",
     )
 )
 # How a node becomes an object. Left out: those that call functions or methods by name.

@@ -17,6 +17,7 @@ from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.pipeline import Pipeline
 
 from tidemill.projects import Column, Project
+from tidemill.training import algorithms
 from tidemill.training.algorithms.family import ESTIMATOR
 from tidemill.training.prepare import Arrays
 
@@ -32,6 +33,7 @@ def convert(pipeline: Pipeline, project: Project) -> bytes:
     options = (
         {id(pipeline.named_steps[ESTIMATOR]): {"zipmap": False}} if project.task == "classification" else None
     )
+    algorithms.register_converters()
     model = convert_sklearn(
         pipeline,
         name=project.name,

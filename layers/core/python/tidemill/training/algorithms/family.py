@@ -32,6 +32,10 @@ def _as_it_is(estimator: Any) -> None:
     """Most estimators are served as they were fitted."""
 
 
+def _known() -> None:
+    """skl2onnx knows scikit-learn's estimators."""
+
+
 @dataclass(frozen=True)
 class Family:
     """`space` gives what is varied for a task, by the estimator's parameter name; `estimator` an unfitted
@@ -50,6 +54,8 @@ class Family:
     """Whether its trees have seeds of their own, so that several workers can grow them (`shards`)."""
     settle: Callable[[Any], None] = _as_it_is
     """What is done to a fitted estimator so that its served form answers alike. Doing it again changes nothing."""
+    register_converter: Callable[[], None] = _known
+    """Tells skl2onnx how the estimator becomes ONNX. Doing it again changes nothing."""
 
     def unfitted(self, parameters: Parameters, frame: pd.DataFrame, *, project: Project, seed: int) -> Pipeline:
         """The pipeline that is fitted on these rows. It depends on them where columns have no value, or rare

@@ -1,0 +1,166 @@
+"""LightGBM's boosted trees as estimators of scikit-learn's kind, whose state is plain: parameters and a text.
+
+LightGBM's own estimators hold a handle of its library, which only pickle can store. These hold LightGBM's native
+text format, and make the handle of it when they are asked. The text is without the parameters that LightGBM
+appends, since those name threads and machines: equal trees give equal text.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
+
+from tidemill.errors import LibraryMissing
+from tidemill.training import threads
+
+_END = "end of trees\n"
+_LOADED: dict[str, Any] = {}
+
+
+def library() -> Any:
+    """LightGBM, loaded when it is first needed: whoever fits nothing of it needs no OpenMP on the machine. Raises
+    LibraryMissing."""
+    if not _LOADED:
+        limit = threads.in_use()
+        try:
+            import lightgbm
+        except OSError as error:
+            raise LibraryMissing(
+                f"LightGBM cannot be loaded ({error}): it needs libgomp.so.1, which the layer `ml` has in `lib`; "
+                "elsewhere install it (Debian: apt-get install libgomp1), or take `lightgbm` out of "
+                "`search.algorithms`"
+            ) from error
+        # It brings an OpenMP of its own, which whoever has limited the libraries before could not know.
+        threadpool_limits(limits=limit, user_api="openmp")
+        _LOADED["lightgbm"] = lightgbm
+    return _LOADED["lightgbm"]
+
+
+class _LightGBM(BaseEstimator):  # type: ignore[misc]
+    """What both tasks have in common. `model_` is the text; with `warm_start` a fit goes on with it, up to
+    `n_estimators` trees. `class_weight` is for classes alone."""
+
+    _objective: str
+    model_: str
+
+    def __init__(
+        self,
+        *,
+        n_estimators: int = 100,
+        learning_rate: float = 0.1,
+        num_leaves: int = 31,
+        min_child_samples: int = 20,
+        reg_lambda: float = 0.0,
+        class_weight: str | None = None,
+        random_state: int = 0,
+        warm_start: bool = False,
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.learning_rate = learning_rate
+        self.num_leaves = num_leaves
+        self.min_child_samples = min_child_samples
+        self.reg_lambda = reg_lambda
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.warm_start = warm_start
+
+    def _grow(self, inputs: ArrayLike, target: ArrayLike, weights: NDArray[np.float64] | None) -> Self:
+        lightgbm = library()
+        begun = self._booster() if self.warm_start and hasattr(self, "model_") else None
+        try:
+            booster = lightgbm.train(
+                self._settings(),
+                lightgbm.Dataset(_numbers(inputs), np.asarray(target), weight=weights),
+                num_boost_round=self.n_estimators - (begun.num_trees() if begun else 0),
+                init_model=begun,
+            )
+        except lightgbm.basic.LightGBMError as error:
+            raise ValueError(f"lightgbm: {error}") from error
+        trees, end, _ = booster.model_to_string().partition(_END)
+        self.model_ = trees + end
+        self._handle = None
+        return self
+
+    def _settings(self) -> Mapping[str, Any]:
+        """LightGBM's parameters. A histogram is summed by one thread in the order of the rows (`force_col_wise`),
+        so that the number of threads changes no bit. Nothing is drawn, so that trees grow in parts as in one go:
+        LightGBM does not store the state of its generators."""
+        return {
+            "objective": self._objective,
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.num_leaves,
+            "min_child_samples": self.min_child_samples,
+            "reg_lambda": self.reg_lambda,
+            "seed": self.random_state % 2**31,
+            "deterministic": True,
+            "force_col_wise": True,
+            "num_threads": threads.in_use(),
+            "verbosity": -1,
+        }
+
+    def _booster(self) -> Any:
+        if getattr(self, "_handle", None) is None:
+            self._handle = library().Booster(model_str=self.model_)
+        return self._handle
+
+    def _answers(self, inputs: ArrayLike) -> NDArray[np.float64]:
+        answers: NDArray[np.float64] = self._booster().predict(_numbers(inputs), num_threads=threads.in_use())
+        return answers
+
+    def trees(self) -> list[dict[str, Any]]:
+        """The structure of each tree, as LightGBM dumps it."""
+        found: list[dict[str, Any]] = [
+            tree["tree_structure"] for tree in self._booster().dump_model()["tree_info"]
+        ]
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_handle"}
+
+
+class LightGBMClassifier(ClassifierMixin, _LightGBM):  # type: ignore[misc]
+    """Two classes, by the log loss."""
+
+    _objective = "binary"
+
+    def fit(self, inputs: ArrayLike, target: ArrayLike) -> Self:
+        """Inputs of shape [n, columns], the classes of shape [n]. Raises ValueError if there are not two classes,
+        or where LightGBM cannot work with the inputs."""
+        self.classes_, numbers = np.unique(np.asarray(target), return_inverse=True)
+        if len(self.classes_) != 2:
+            raise ValueError(f"lightgbm: two classes are needed, the rows have {len(self.classes_)}")
+        weights = compute_sample_weight(self.class_weight, numbers) if self.class_weight else None
+        return self._grow(inputs, numbers, weights)
+
+    def predict_proba(self, inputs: ArrayLike) -> NDArray[np.float64]:
+        """The probabilities of both classes, shape [n, 2]."""
+        chance = self._answers(inputs)
+        return np.stack([1.0 - chance, chance], axis=1)
+
+    def predict(self, inputs: ArrayLike) -> NDArray[Any]:
+        """The likelier class, shape [n]."""
+        chosen: NDArray[Any] = self.classes_[(self._answers(inputs) > 0.5).astype(int)]
+        return chosen
+
+
+class LightGBMRegressor(RegressorMixin, _LightGBM):  # type: ignore[misc]
+    """Values, by the squared error."""
+
+    _objective = "regression"
+
+    def fit(self, inputs: ArrayLike, target: ArrayLike) -> Self:
+        """Inputs of shape [n, columns], the values of shape [n]; LightGBM keeps values in float32. Raises
+        ValueError where it cannot work with the inputs."""
+        return self._grow(inputs, target, None)
+
+    def predict(self, inputs: ArrayLike) -> NDArray[np.float64]:
+        """The values, shape [n]."""
+        return self._answers(inputs)
+
+
+def _numbers(inputs: ArrayLike) -> NDArray[np.float32]:
+    return np.ascontiguousarray(inputs, dtype=np.float32)
