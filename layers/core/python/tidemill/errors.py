@@ -127,6 +127,10 @@ class OptionRefused(TidemillError):
     status = 403
 
 
+class MachineLost(TidemillError):
+    """A machine that others fit a model with did not come, or is gone."""
+
+
 class LibraryMissing(TidemillError):
     """A library that an algorithm needs cannot be loaded where it is to be fitted."""
 

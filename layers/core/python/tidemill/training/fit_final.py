@@ -18,10 +18,12 @@ from tidemill.errors import RecordNotFound
 from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Kind
 from tidemill.training import algorithms, artifacts, facts, pipeline, provenance, served_form, shards, threads
+from tidemill.training.algorithms.family import Family
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
 from tidemill.training.slices import OutOfTime, Slices
+from tidemill.training.team import Team
 from tidemill.training.worker import Worker
 
 
@@ -33,10 +35,12 @@ def fit_final(
     objects: ObjectStore,
     clock: Clock,
     of: int | None = None,
+    team: Team | None = None,
 ) -> dict[str, Any]:
     """The key of `final.json`, and whether the worker's time ended before the fit, so that it is to be called
-    again (`more`). `of`: the shards that other machines have grown; default: those of the project file. Raises
-    RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
+    again (`more`). `of`: the shards that other machines have grown; default: those of the project file. `team`:
+    the machines that fit it together, of which this is the first one. Raises RecordNotFound (no such run, or no
+    best trial yet), ArtifactCorrupt."""
     key = facts.final_key(project, run_id)
     if not objects.exists(key):
         begun = clock()
@@ -48,10 +52,13 @@ def fit_final(
         shards_of = own if algorithms.of(best["algorithm"], plan.project).sharded else 1
         slices = Slices(objects, facts.slices_key(project, run_id, "final"), clock, worker.left, again)
         try:
-            digests = _write_artifacts(plan, best, objects, slices, shards_of)
+            digests = _write_artifacts(plan, best, objects, slices, shards_of, team)
         except OutOfTime:
             return {"final_key": key, "more": True}
-        facts.keep(objects, key, {**_final(plan, best, digests), **worker.spent(begun, slices.seconds(clock()))})
+        parted = {"machines": len(team.machines)} if team else {}
+        facts.keep(
+            objects, key, {**_final(plan, best, digests), **parted, **worker.spent(begun, slices.seconds(clock()))}
+        )
     return {"final_key": key, "more": False}
 
 
@@ -66,6 +73,22 @@ def fit_shard(*, project: str, run_id: str, shard: int, of: int, objects: Object
         grown = _grown(plan, best, rows, shard, of)
         facts.keep_bytes(objects, key, artifacts.save(grown), content_type="application/octet-stream")
     return {"shard": shard}
+
+
+def fit_share(*, project: str, run_id: str, team: Team, objects: ObjectStore) -> dict[str, Any]:
+    """What the other machines of a team do while the first one is in `fit_final`: fit the same model. Gives its
+    digest. Raises RecordNotFound, ArtifactCorrupt."""
+    plan = read_plan(objects, project, run_id)
+    best = facts.read(objects, facts.best_key(project, run_id))
+    rows = _fitted_on({part: part_of(plan, part, objects) for part in ("train", "validation")})
+    model = _fitted(plan, best, rows, team=team)
+    return {"share": team.rank, "sha256": canonical.sha256(artifacts.save(model))}
+
+
+def family(*, project: str, run_id: str, objects: ObjectStore) -> Family:
+    """Of what kind the final model is. Raises RecordNotFound."""
+    best = facts.read(objects, facts.best_key(project, run_id))
+    return algorithms.of(best["algorithm"], read_plan(objects, project, run_id).project)
 
 
 def _grown(plan: Plan, best: Mapping[str, Any], rows: Arrays, shard: int, of: int) -> Pipeline:
@@ -93,7 +116,7 @@ def _fitted_on(parts: Mapping[str, Arrays]) -> Arrays:
 
 
 def _write_artifacts(
-    plan: Plan, best: dict[str, Any], objects: ObjectStore, slices: Slices, of: int
+    plan: Plan, best: dict[str, Any], objects: ObjectStore, slices: Slices, of: int, team: Team | None
 ) -> dict[str, str]:
     """The digests of the three files."""
 
@@ -103,7 +126,7 @@ def _write_artifacts(
         return facts.keep_bytes(objects, key, body, content_type=content_type)
 
     def fitted(rows: Arrays) -> Pipeline:
-        return _merged(plan, best, rows, objects, of) if of > 1 else _fitted(plan, best, rows, slices)
+        return _merged(plan, best, rows, objects, of) if of > 1 else _fitted(plan, best, rows, slices, team)
 
     parts = {part: part_of(plan, part, objects) for part in facts.PARTS}
     return {file: canonical.sha256(body) for file, body in build(plan, best, parts, kept, fitted).items()}
@@ -128,9 +151,16 @@ def build(
     return {"model.skops": saved, "model.onnx": served, "profile.json": kept("profile.json", profile)}
 
 
-def _fitted(plan: Plan, best: Mapping[str, Any], rows: Arrays, slices: Slices | None = None) -> Pipeline:
-    """The best point fitted on these rows, in one go or cut into slices. Raises OutOfTime."""
-    cut = slices is not None and slices.cut(_expected(plan, best))
+def _fitted(
+    plan: Plan,
+    best: Mapping[str, Any],
+    rows: Arrays,
+    slices: Slices | None = None,
+    team: Team | None = None,
+) -> Pipeline:
+    """The best point fitted on these rows, in one go or cut into slices; by a team always in one go. Raises
+    OutOfTime."""
+    cut = team is None and slices is not None and slices.cut(_expected(plan, best))
     return pipeline.fit(
         best["algorithm"],
         best["parameters"],
@@ -139,6 +169,7 @@ def _fitted(plan: Plan, best: Mapping[str, Any], rows: Arrays, slices: Slices | 
         seed=plan.seed,
         on_step=slices.after if cut and slices else None,
         begun=slices.begun() if cut and slices else None,
+        team=team,
     )
 
 

@@ -16,7 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from tidemill.errors import LibraryMissing
 from tidemill.training import threads
+from tidemill.training.team import Team
 
+_CONNECT_MINUTES = 10
+"""How long LightGBM's machines wait for each other: as much as one may need longer to prepare its columns."""
 _END = "end of trees\n"
 _LOADED: dict[str, Any] = {}
 
@@ -68,13 +71,17 @@ class _LightGBM(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.warm_start = warm_start
 
-    def _grow(self, inputs: ArrayLike, target: ArrayLike, weights: NDArray[np.float64] | None) -> Self:
+    def _grow(
+        self, inputs: ArrayLike, target: ArrayLike, weights: NDArray[np.float64] | None, team: Team | None
+    ) -> Self:
         lightgbm = library()
+        rows, labels = _numbers(inputs), np.asarray(target)
+        own = team.share(len(rows)) if team else slice(None)
         begun = self._booster() if self.warm_start and hasattr(self, "model_") else None
         try:
             booster = lightgbm.train(
-                self._settings(),
-                lightgbm.Dataset(_numbers(inputs), np.asarray(target), weight=weights),
+                {**self._settings(), **(_network(team) if team else {})},
+                lightgbm.Dataset(rows[own], labels[own], weight=None if weights is None else weights[own]),
                 num_boost_round=self.n_estimators - (begun.num_trees() if begun else 0),
                 init_model=begun,
             )
@@ -127,14 +134,14 @@ class LightGBMClassifier(ClassifierMixin, _LightGBM):  # type: ignore[misc]
 
     _objective = "binary"
 
-    def fit(self, inputs: ArrayLike, target: ArrayLike) -> Self:
-        """Inputs of shape [n, columns], the classes of shape [n]. Raises ValueError if there are not two classes,
-        or where LightGBM cannot work with the inputs."""
+    def fit(self, inputs: ArrayLike, target: ArrayLike, team: Team | None = None) -> Self:
+        """Inputs of shape [n, columns], the classes of shape [n], all rows on each machine. Raises ValueError if
+        there are not two classes, or where LightGBM cannot work with the inputs."""
         self.classes_, numbers = np.unique(np.asarray(target), return_inverse=True)
         if len(self.classes_) != 2:
             raise ValueError(f"lightgbm: two classes are needed, the rows have {len(self.classes_)}")
         weights = compute_sample_weight(self.class_weight, numbers) if self.class_weight else None
-        return self._grow(inputs, numbers, weights)
+        return self._grow(inputs, numbers, weights, team)
 
     def predict_proba(self, inputs: ArrayLike) -> NDArray[np.float64]:
         """The probabilities of both classes, shape [n, 2]."""
@@ -152,10 +159,10 @@ class LightGBMRegressor(RegressorMixin, _LightGBM):  # type: ignore[misc]
 
     _objective = "regression"
 
-    def fit(self, inputs: ArrayLike, target: ArrayLike) -> Self:
-        """Inputs of shape [n, columns], the values of shape [n]; LightGBM keeps values in float32. Raises
-        ValueError where it cannot work with the inputs."""
-        return self._grow(inputs, target, None)
+    def fit(self, inputs: ArrayLike, target: ArrayLike, team: Team | None = None) -> Self:
+        """Inputs of shape [n, columns], the values of shape [n], all rows on each machine; LightGBM keeps values
+        in float32. Raises ValueError where it cannot work with the inputs."""
+        return self._grow(inputs, target, None, team)
 
     def predict(self, inputs: ArrayLike) -> NDArray[np.float64]:
         """The values, shape [n]."""
@@ -164,3 +171,16 @@ class LightGBMRegressor(RegressorMixin, _LightGBM):  # type: ignore[misc]
 
 def _numbers(inputs: ArrayLike) -> NDArray[np.float32]:
     return np.ascontiguousarray(inputs, dtype=np.float32)
+
+
+def _network(team: Team) -> dict[str, Any]:
+    """The parameters of LightGBM's own distributed learner, in which each machine has a share of the rows, and all
+    of them sum their histograms: https://lightgbm.readthedocs.io/en/stable/Parallel-Learning-Guide.html."""
+    return {
+        "tree_learner": "data",
+        "pre_partition": True,
+        "machines": ",".join(team.machines),
+        "num_machines": len(team.machines),
+        "local_listen_port": team.port,
+        "time_out": _CONNECT_MINUTES,
+    }

@@ -52,10 +52,18 @@ class Family:
     """The parameter that says how many trees there are; None if it does not grow in parts."""
     sharded: bool = False
     """Whether its trees have seeds of their own, so that several workers can grow them (`shards`)."""
+    parted: bool = False
+    """Whether machines can grow it together, each on its share of the rows: the estimator's `fit` takes a
+    `team`."""
     settle: Callable[[Any], None] = _as_it_is
     """What is done to a fitted estimator so that its served form answers alike. Doing it again changes nothing."""
     register_converter: Callable[[], None] = _known
     """Tells skl2onnx how the estimator becomes ONNX. Doing it again changes nothing."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether several machines of a job can share its fit."""
+        return self.sharded or self.parted
 
     def unfitted(self, parameters: Parameters, frame: pd.DataFrame, *, project: Project, seed: int) -> Pipeline:
         """The pipeline that is fitted on these rows. It depends on them where columns have no value, or rare

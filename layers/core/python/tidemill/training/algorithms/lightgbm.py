@@ -41,5 +41,6 @@ LIGHTGBM = Family(
     learns_missing=True,
     takes_sparse=False,
     grows="n_estimators",
+    parted=True,
     register_converter=_register_converter,
 )
