@@ -10,6 +10,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-ru
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ from tidemill.training.fit_final import family, fit_final, fit_shard, fit_share
 from tidemill.training.run_trial import run_trial
 from tidemill.training.run_tuned_trial import run_tuned_trial
 from tidemill.training.worker import Worker, memory_mb
+
+_FAILING = threading.Lock()
 
 
 def work(hyperparameters: Mapping[str, str], job: str, base: Path) -> dict[str, Any]:
@@ -95,9 +98,12 @@ def give_up(base: Path, why: str) -> None:
 
 
 def failed(base: Path, error: Exception) -> None:
-    """Leave the reason where SageMaker looks for it."""
-    (base / "output").mkdir(parents=True, exist_ok=True)
-    (base / "output" / "failure").write_text(f"{type(error).__name__}: {error}"[:1024])
+    """Leave the reason where SageMaker looks for it. The first one stands: several threads may have one."""
+    file = base / "output" / "failure"
+    with _FAILING:
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{type(error).__name__}: {error}"[:1024])
 
 
 def described(base: Path) -> dict[str, Any]:

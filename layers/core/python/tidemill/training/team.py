@@ -25,8 +25,8 @@ BEAT_SECONDS = 1.0
 SILENT_SECONDS = 60.0
 """How long a machine may say nothing: one that is switched off says no more, and cuts no line."""
 GRACE_SECONDS = 5.0
-"""How long who lost a line waits before it gives up: of a job that fails, the first reason is told, and that is the
-one of the machine that cut it."""
+"""How long who lost a line waits before it gives up: of a job that fails, the first reason is told, and that is
+the one of the machine that cut it."""
 _RETRY_SECONDS = 0.2
 _WORD_SECONDS = 10.0
 _HERE, _DONE = b".", b"!"
