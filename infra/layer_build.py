@@ -50,13 +50,14 @@ UNUSED = frozenset(
 BYTECODE_ALONE = frozenset(("numeric", "ml"))
 
 # Parts of packages that no function imports: Arrow's file systems, Flight, ORC, headers, and the names under which
-# only a linker looks for its libraries.
+# only a linker looks for its libraries; scikit-learn's sample data.
 UNUSED_PARTS = (
     *(f"pyarrow/{part}*" for part in ("_flight", "libarrow_flight", "libarrow_python_flight", "libarrow_s3")),
     *(
         f"pyarrow/{part}*"
         for part in ("_s3fs", "_gcsfs", "_azurefs", "_hdfs", "_orc", "_substrait.", "_pyarrow_cpp")
     ),
+    *(f"sklearn/datasets/{part}" for part in ("data", "descr", "images")),
     *("pyarrow/src", "pyarrow/include", "pyarrow/libarrow_*.so", "pyarrow/libarrow_python*.so.*.*.*"),
 )
 

@@ -29,10 +29,10 @@ PEBBLES = {
     }
 }
 
-# `flights` whose slots and final fit are spot training jobs; and whose trials are those of tuning jobs, and whose
-# forest two machines grow.
+# `flights` whose slots and final fit are spot training jobs, and whose trees two machines grow together, each on
+# its share of the rows; and whose trials are those of tuning jobs, and whose forest two machines grow.
 FERRIES = {
-    "search": {"sampler": "tpe", "trials": 4, "concurrency": 2},
+    "search": {"sampler": "tpe", "trials": 4, "concurrency": 2, "algorithms": ["lightgbm"]},
     "compute": {"kind": "sagemaker", "instance_count": 2, "spot": True},
 }
 BARGES = {

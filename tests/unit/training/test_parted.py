@@ -120,21 +120,21 @@ def test_machines_grow_one_model_and_reproduce_makes_it_again(
         code, said = job.ended(host)
         assert code == 0, said
     final = json.loads(job.bucket.get(MODEL + "final.json"))
-    assert final["machines"] == 3
+    assert final["parted"] == 3
     assert final["threads"] == 1
     digests = {job.left(host)["sha256"] for host in job.hosts[1:]}
     assert digests == {final["sha256"]["model.skops"]}, "every machine ends with the same model"
 
     searched.step("fit_final")
     alone = searched.file("final/final.json")
-    assert "machines" not in alone
+    assert "parted" not in alone
     assert alone["sha256"]["model.skops"] != final["sha256"]["model.skops"], "it is another one than one machine's"
 
     for key in job.bucket.keys(MODEL):
         searched.objects.versions[key] = [job.bucket.get(key)]
     found = reproduce(record_of(searched, run_id=searched.RUN), objects=searched.objects)
     assert found["same"], found["checks"]
-    rewrite(searched, "final/final.json", machines=1)
+    rewrite(searched, "final/final.json", parted=1)
     found = reproduce(record_of(searched, run_id=searched.RUN), objects=searched.objects)
     assert not found["same"]
     assert 0 < found["answers"]["largest_difference"] < 0.5

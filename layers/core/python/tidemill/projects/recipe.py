@@ -31,7 +31,7 @@ class Recipe(Strict):
     )
     impute: Literal["median", "mean"] = Field(
         "median",
-        description="what takes the place of a missing number, except in gradient boosting, which learns it",
+        description="what takes the place of a missing number, except in boosted trees, which learn it",
     )
     class_weight: Literal["none", "balanced"] = Field(
         "none",

@@ -55,7 +55,7 @@ def fit_final(
             digests = _write_artifacts(plan, best, objects, slices, shards_of, team)
         except OutOfTime:
             return {"final_key": key, "more": True}
-        parted = {"machines": len(team.machines)} if team else {}
+        parted = {"parted": len(team.machines)} if team else {}
         facts.keep(
             objects, key, {**_final(plan, best, digests), **parted, **worker.spent(begun, slices.seconds(clock()))}
         )

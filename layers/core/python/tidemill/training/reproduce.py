@@ -104,7 +104,7 @@ def reproduce(record: Record, *, objects: ObjectStore) -> dict[str, Any]:
 
 def _team(record: Record) -> Callable[[prepare.Arrays], Pipeline] | None:
     """How to fit a model that several machines grew together; None if one did."""
-    machines = int(record.final.get("machines", 1))
+    machines = int(record.final.get("parted", 1))
     if machines == 1:
         return None
     plan = record.plan
