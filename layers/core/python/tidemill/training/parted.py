@@ -21,6 +21,7 @@ from tidemill import canonical
 from tidemill.errors import MachineLost
 from tidemill.projects import Project
 from tidemill.training import artifacts, prepare
+from tidemill.training.team import MEET_SECONDS
 
 _LOOK_SECONDS = 0.1
 _LIBRARY = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ def fit_here(
             "project": project.model_dump(mode="json"),
             "seed": seed,
             "ports": _free_ports(machines),
-            "seconds": 120.0,
+            "seconds": MEET_SECONDS,
         }
         (folder / "fit.json").write_bytes(canonical.dumps(told))
         _run(folder, machines, threads)
