@@ -1,7 +1,7 @@
 """Builds the Lambda layers without Docker: locked wheels for the Lambda platform, trimmed, with bytecode.
 
-Called by `infra/layers.py` at synth. Writes `.tidemill/layers/<name>-<digest>/python/`, once per digest of
-everything that decides the content, so a second synth finds it there and needs no network.
+Called by `infra/layers.py` at synth. Writes `.tidemill/layers/<name>-<digest>/python/` (and `lib/`), once per
+digest of everything that decides the content, so a second synth finds it there and needs no network.
 """
 
 import hashlib
@@ -50,15 +50,20 @@ UNUSED = frozenset(
 BYTECODE_ALONE = frozenset(("numeric", "ml"))
 
 # Parts of packages that no function imports: Arrow's file systems, Flight, ORC, headers, and the names under which
-# only a linker looks for its libraries.
+# only a linker looks for its libraries; scikit-learn's sample data.
 UNUSED_PARTS = (
     *(f"pyarrow/{part}*" for part in ("_flight", "libarrow_flight", "libarrow_python_flight", "libarrow_s3")),
     *(
         f"pyarrow/{part}*"
         for part in ("_s3fs", "_gcsfs", "_azurefs", "_hdfs", "_orc", "_substrait.", "_pyarrow_cpp")
     ),
+    *(f"sklearn/datasets/{part}" for part in ("data", "descr", "images")),
     *("pyarrow/src", "pyarrow/include", "pyarrow/libarrow_*.so", "pyarrow/libarrow_python*.so.*.*.*"),
 )
+
+# Libraries that a package expects of the system and Lambda's does not have, and the copy that another package of
+# the layer brings along under a name of its own. `/opt/lib` is where Lambda's loader looks.
+SYSTEM_LIBRARIES = {"libgomp.so.1": "scikit_learn.libs/libgomp-*.so*"}
 
 TRIMMED_FOLDERS = frozenset(("tests", "test", "__pycache__"))
 TRIMMED_SUFFIXES = frozenset((".pyi", ".pyx", ".pxd", ".pxi", ".c", ".cpp", ".h", ".hpp", ".cc", ".a", ".f90"))
@@ -92,6 +97,7 @@ def third_party(name: str, *, architecture: str) -> Path:
         with _fresh(target) as folder:
             install(requirements, folder / "python", architecture=architecture)
             trim(folder / "python")
+            provide_libraries(folder)
             compile_bytecode(folder / "python", alone=name in BYTECODE_ALONE)
     return _used(target)
 
@@ -155,6 +161,15 @@ def trim(folder: Path) -> None:
     for part in UNUSED_PARTS:
         for path in folder.glob(part):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def provide_libraries(folder: Path) -> None:
+    """Put the SYSTEM_LIBRARIES whose copies are in `python` into `lib`, under the names that are looked for. As
+    files: a layer's archive has no links."""
+    for name, pattern in SYSTEM_LIBRARIES.items():
+        for copy in (folder / "python").glob(pattern):
+            (folder / "lib").mkdir(exist_ok=True)
+            shutil.copyfile(copy, folder / "lib" / name)
 
 
 def compile_bytecode(folder: Path, *, alone: bool = False) -> None:

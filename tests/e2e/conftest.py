@@ -29,8 +29,9 @@ PEBBLES = {
     }
 }
 
-# `flights` with a recipe of its own, whose slots and final fit are spot training jobs; and whose trials are tuning
-# jobs' own, and whose forest two machines grow.
+# `flights` with a recipe of its own, whose slots and final fit are spot training jobs, and whose trees two
+# machines grow together, each on its share of the rows; and whose trials are tuning jobs' own, and whose forest
+# two machines grow.
 OWN = """
 from sklearn.naive_bayes import GaussianNB
 from tidemill.training.recipe import number
@@ -44,7 +45,7 @@ def build(parameters, *, project, frame, seed):
     return GaussianNB(**parameters)
 """
 FERRIES = {
-    "search": {"sampler": "tpe", "trials": 4, "concurrency": 2, "algorithms": ["gradient_boosting", "own"]},
+    "search": {"sampler": "tpe", "trials": 4, "concurrency": 2, "algorithms": ["lightgbm", "own"]},
     "compute": {"kind": "sagemaker", "instance_count": 2, "spot": True},
 }
 BARGES = {

@@ -1,5 +1,6 @@
 """Runs that compute on SageMaker, on the embedded cloud with IAM enforced: from an upload to a served model."""
 
+import json
 from typing import Any
 
 import pytest
@@ -51,9 +52,19 @@ def test_slots_and_the_final_fit_run_as_training_jobs(deployment: Deployment, ro
     trials = reading.trials(deployment.objects, "ferries", "ferries-v00001")
     assert [trial["trial"] for trial in trials] == list(range(TRIALS))
     assert {trial["state"] for trial in trials} == {"complete"}
-    assert [trial["algorithm"] for trial in trials] == ["gradient_boosting", "own"] * 2
+    assert [trial["algorithm"] for trial in trials] == ["lightgbm", "own"] * 2
     assert {trial["instance"] for trial in trials} == {"ml.m5.xlarge"}
     assert {trial["log"]["stream"].split("/")[0] for trial in trials} <= set(found)
+
+
+def test_two_machines_grow_one_model_each_on_its_share_of_the_rows(
+    deployment: Deployment, rows: dict[str, Any]
+) -> None:
+    (fit,) = (job for job in jobs(deployment, "ferries").values() if job["HyperParameters"]["task"] == "fit")
+    assert fit["ResourceConfig"]["InstanceCount"] == 2
+    final = json.loads(deployment.objects.get("runs/ferries/ferries-v00001/final/final.json"))
+    assert (final["algorithm"], final["parted"]) == ("lightgbm", 2)
+    assert run("reproduce", "ferries", "--run", "ferries-v00001", "--json")["same"] is True
 
 
 def test_a_tuning_job_draws_the_trials_of_each_algorithm(deployment: Deployment, rows: dict[str, Any]) -> None:

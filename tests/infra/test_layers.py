@@ -1,6 +1,7 @@
 """The layers: what is in them, that they fit, and that the functions import with nothing but them."""
 
 import json
+import platform
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -50,7 +51,8 @@ def test_a_function_with_its_layers_fits(layers: tuple[str, ...], built: dict[st
 @pytest.mark.heavy
 @pytest.mark.parametrize("layers", SETS, ids="+".join)
 def test_a_function_with_its_layers_fits_on_arm64_too(layers: tuple[str, ...]) -> None:
-    folders = [layer_build.third_party(name, architecture="arm64") for name in layers]
+    folders = [layer_build.third_party(name, architecture="arm64") for name in layers if name != "core"]
+    folders.append(layer_build.core({}, architecture="arm64"))
     assert sum(map(layer_build.size, folders)) < layer_build.LIMIT
 
 
@@ -102,6 +104,35 @@ def test_a_build_that_fails_leaves_no_layer_behind(tmp_path: Path, monkeypatch) 
     with pytest.raises(layer_build.LayerBuildFailed, match="could not be installed"):
         layer_build.third_party("serve", architecture="x86_64")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.version_info[:2] != layer_build.RUNTIME, reason="the layers' wheels are for Python 3.13")
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"),
+    reason="the layer's libraries are for another machine",
+)
+def test_lightgbm_finds_openmp_in_the_layer(built: dict[str, Path]) -> None:
+    # Lambda's system has no libgomp.so.1; /opt/lib is on its loader's path.
+    own = built["ml"] / "lib/libgomp.so.1"
+    (bundled,) = (built["ml"] / "python/scikit_learn.libs").glob("libgomp-*.so*")
+    assert own.read_bytes() == bundled.read_bytes()
+    assert not own.is_symlink()
+    paths = [str(built[name] / "python") for name in ("core", "numeric", "ml")]
+    code = f"""
+import sys
+sys.path += {paths!r}
+import lightgbm
+maps = open("/proc/self/maps").read().split()
+print(*sorted({{path for path in maps if "libgomp.so.1" in path}}), lightgbm.__file__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", "-B", "-c", code],
+        capture_output=True,
+        text=True,
+        env={"LD_LIBRARY_PATH": str(own.parent)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(own), f"{built['ml']}/python/lightgbm/__init__.pyc"]
 
 
 RUNTIME_PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")

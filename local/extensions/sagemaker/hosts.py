@@ -4,14 +4,15 @@ Layout and variables:
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html,
 https://github.com/aws/sagemaker-training-toolkit/blob/master/ENVIRONMENT_VARIABLES.md. Several jobs share this
 machine, so `/opt/ml` is the folder that `SAGEMAKER_BASE_DIR` names, the variable by which the toolkit finds it
-too; and hosts have no names that resolve, so `TIDEMILL_HOST_ADDRESSES` gives the address of each (JSON: host →
-address).
+too; and hosts have no names that resolve, nor ports of their own, so `TIDEMILL_HOST_ADDRESSES` gives the address
+of each, with a port that nobody has (JSON: host → `address:port`).
 """
 
 import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -34,11 +35,14 @@ POLL_SECONDS = 0.02
 class Host:
     """A host with the name `algo-<n>`. `root` becomes its `/opt/ml`."""
 
-    def __init__(self, job: Json, *, name: str, hosts: list[str], root: Path) -> None:
+    def __init__(
+        self, job: Json, *, name: str, hosts: list[str], root: Path, addresses: Mapping[str, str] | None = None
+    ) -> None:
         self.job = job
         self.name = name
         self.hosts = hosts
         self.root = root
+        self.addresses = addresses or {}
         self.channels = {channel["ChannelName"]: channel for channel in job.get("InputDataConfig") or []}
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -82,7 +86,6 @@ class Host:
     def variables(self, credentials: Mapping[str, str], region: str) -> dict[str, str]:
         """The whole environment of the process."""
         hyperparameters = {name: parsed(text) for name, text in (self.job.get("HyperParameters") or {}).items()}
-        addresses = dict.fromkeys(self.hosts, "127.0.0.1")
         data = self.root / "input" / "data"
         return {
             **{key: os.environ[key] for key in INHERITED if key in os.environ},
@@ -96,7 +99,7 @@ class Host:
             "TRAINING_JOB_NAME": self.job["TrainingJobName"],
             "TRAINING_JOB_ARN": self.job["TrainingJobArn"],
             "SAGEMAKER_BASE_DIR": str(self.root),
-            "TIDEMILL_HOST_ADDRESSES": json.dumps(addresses),
+            "TIDEMILL_HOST_ADDRESSES": json.dumps(self.addresses),
             "SM_HPS": json.dumps(hyperparameters),
             **{f"SM_HP_{name.upper().replace('-', '_')}": str(value) for name, value in hyperparameters.items()},
             "SM_HOSTS": json.dumps(self.hosts),
@@ -170,6 +173,14 @@ class Host:
         """What the program left in `output/failure`."""
         path = self.root / "output" / "failure"
         return path.read_text(errors="replace").strip() if path.is_file() else ""
+
+
+def addresses(hosts: list[str]) -> dict[str, str]:
+    """For each host an address with a port that is free now."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in hosts]
+        ports = [each.getsockname()[1] for each in sockets]
+    return {host: f"127.0.0.1:{port}" for host, port in zip(hosts, ports, strict=True)}
 
 
 def parsed(text: str) -> Any:

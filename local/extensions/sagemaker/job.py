@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ministack.core.responses import get_region
 
 from local.extensions.sagemaker import store, transfers
-from local.extensions.sagemaker.hosts import POLL_SECONDS, Host
+from local.extensions.sagemaker.hosts import POLL_SECONDS, Host, addresses
 from local.extensions.sagemaker.images import Program
 from local.extensions.sagemaker.logs import Log
 from local.extensions.sagemaker.places import Places
@@ -125,7 +125,10 @@ class Job:
         """Fresh hosts with their data, as a new instance has them."""
         shutil.rmtree(self._work, ignore_errors=True)
         names = [f"algo-{number}" for number in range(1, job["ResourceConfig"].get("InstanceCount", 1) + 1)]
-        self._hosts = [Host(job, name=name, hosts=names, root=self._work / name) for name in names]
+        places = addresses(names)
+        self._hosts = [
+            Host(job, name=name, hosts=names, root=self._work / name, addresses=places) for name in names
+        ]
         for number, host in enumerate(self._hosts):
             host.configure()
             for name, channel in host.channels.items():

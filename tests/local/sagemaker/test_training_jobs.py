@@ -116,14 +116,17 @@ def test_two_hosts_know_each_other_and_share_the_model(client, run, request_of, 
     assert described["TrainingJobStatus"] == "Completed", described
     files = unpacked(f"out/{unique}/output/model.tar.gz")
     assert sorted(files) == ["algo-1.json", "algo-2.json"]
-    data = {}
+    data, addresses = {}, {}
     for host in ("algo-1", "algo-2"):
         seen = json.loads(files[f"{host}.json"])
         assert json.loads(seen["environment"]["SM_HOSTS"]) == ["algo-1", "algo-2"]
         assert seen["config"]["resourceconfig"]["current_host"] == host
-        addresses = json.loads(seen["environment"]["TIDEMILL_HOST_ADDRESSES"])
-        assert addresses == {"algo-1": "127.0.0.1", "algo-2": "127.0.0.1"}
+        addresses[host] = json.loads(seen["environment"]["TIDEMILL_HOST_ADDRESSES"])
         data[host] = [file for file in seen["files"] if "/data/" in file]
+    assert addresses["algo-1"] == addresses["algo-2"]
+    assert list(addresses["algo-1"]) == ["algo-1", "algo-2"]
+    assert len(set(addresses["algo-1"].values())) == 2
+    assert {address.partition(":")[0] for address in addresses["algo-1"].values()} == {"127.0.0.1"}
     assert data["algo-1"] == ["input/data/train/0.csv", "input/data/train/2.csv"]
     assert data["algo-2"] == ["input/data/train/1.csv", "input/data/train/3.csv"]
 

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 POINTS = {
     "linear": {},
     "gradient_boosting": {"max_iter": 5},
+    "lightgbm": {"n_estimators": 5},
     "random_forest": {"max_leaf_nodes": 16},
     "elastic_net": {"l1_ratio": 0.5},
     "extra_trees": {"max_leaf_nodes": 16},

@@ -45,6 +45,9 @@ def test_a_machine_of_sagemaker_costs_by_its_time() -> None:
     assert found.dollars == pytest.approx(by_hand)
     assert cost.of_work(trials[0]) == 0.23
     assert cost.of_work(trials[1]) == 0.0
+    final = {**trials[0], "parted": 3}
+    assert cost.of_run([], final, slots=1).instance_seconds == 3 * 3600.0
+    assert cost.of_work(final) == pytest.approx(3 * 0.23)
 
 
 def test_the_steps_are_those_of_the_state_machine() -> None:

@@ -12,6 +12,7 @@ from tidemill.training.prepare import Arrays
 PARAMETERS = {
     "linear": {},
     "gradient_boosting": {"max_iter": 37, "min_samples_leaf": 5, "max_leaf_nodes": 9},
+    "lightgbm": {"n_estimators": 37, "min_child_samples": 5, "num_leaves": 9},
     "random_forest": {"max_leaf_nodes": 32, "max_features": 0.5},
     "elastic_net": {"l1_ratio": 0.5},
     "extra_trees": {"max_leaf_nodes": 32, "max_features": 0.5},

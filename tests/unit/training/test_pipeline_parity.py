@@ -21,6 +21,7 @@ from tidemill.training.prepare import Arrays
 ALGORITHMS = {
     "linear": {},
     "gradient_boosting": {"max_iter": 30, "min_samples_leaf": 5},
+    "lightgbm": {"n_estimators": 30, "min_child_samples": 5},
     "random_forest": {"max_leaf_nodes": 64},
     "elastic_net": {"l1_ratio": 0.5},
     "extra_trees": {"max_leaf_nodes": 64},
@@ -156,13 +157,14 @@ def test_a_column_without_a_value_or_with_one_value_alone_is_served(algorithm: s
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_numbers_next_to_each_other_are_told_apart_as_in_training(task: str) -> None:
+@pytest.mark.parametrize("algorithm", ["gradient_boosting", "lightgbm"])
+def test_numbers_next_to_each_other_are_told_apart_as_in_training(algorithm: str, task: str) -> None:
     # Around 1e6 neighbouring float32 values are 1/16 apart: a threshold between two of them is none itself.
     project, arrays = project_of(task, "level"), arrays_of(task, 3000)
     steps = np.random.default_rng(0).integers(0, 100, 3000)
     arrays["level"] = (1e6 + steps / 16).astype(np.float32)
     arrays["full"] = (steps % 2).astype(float)
-    model = fitted("gradient_boosting", arrays, project)
+    model = fitted(algorithm, arrays, project)
     body = served_form.convert(model, project)
     trained = pipeline.predict(model, arrays, project.inputs())
     assert np.abs(served(body, arrays, project) - trained).max() < 1e-5

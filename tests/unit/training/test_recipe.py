@@ -20,6 +20,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "linear": {},
     "elastic_net": {"l1_ratio": 0.5},
     "gradient_boosting": {"max_iter": 20, "min_samples_leaf": 5},
+    "lightgbm": {"n_estimators": 20, "min_child_samples": 5},
     "random_forest": {"max_leaf_nodes": 32},
     "extra_trees": {"max_leaf_nodes": 32},
 }

@@ -53,7 +53,7 @@ def here(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("task", ["classification", "named", "regression"])
 @pytest.mark.parametrize(
-    "algorithm", ["linear", "elastic_net", "random_forest", "extra_trees", "gradient_boosting"]
+    "algorithm", ["linear", "elastic_net", "random_forest", "extra_trees", "gradient_boosting", "lightgbm"]
 )
 def test_every_kind_of_model_is_made_again_bit_by_bit(new_mill: Any, algorithm: str, task: str) -> None:
     search = {"trials": 2, "algorithms": [algorithm]}

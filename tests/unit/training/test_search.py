@@ -16,7 +16,7 @@ from tidemill.training.algorithms import space
 from tidemill.training.search import draw
 
 ROOT = Path(__file__).resolve().parents[3]
-ALGORITHMS = ("linear", "elastic_net", "gradient_boosting", "random_forest", "extra_trees")
+ALGORITHMS = ("linear", "elastic_net", "gradient_boosting", "lightgbm", "random_forest", "extra_trees")
 
 
 def searching(task: str, **search: Any) -> Project:

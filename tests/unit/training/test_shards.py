@@ -73,7 +73,7 @@ def test_what_is_no_forest_is_fitted_in_one_go(new_mill: Any, monkeypatch: pytes
     assert machine.called.count("FitFinal") == 1
 
 
-@pytest.mark.parametrize(("algorithm", "instances"), [("random_forest", 3), ("linear", 1)])
+@pytest.mark.parametrize(("algorithm", "instances"), [("random_forest", 3), ("lightgbm", 3), ("linear", 1)])
 def test_a_job_of_several_machines_is_asked_for_where_they_can_share_the_fit(
     new_mill: Any, algorithm: str, instances: int
 ) -> None:

@@ -11,7 +11,7 @@ from tidemill import canonical
 from tidemill.training import pipeline, slices
 from tidemill.training.worker import Worker
 
-GROWING = ("gradient_boosting", "random_forest", "extra_trees")
+GROWING = ("gradient_boosting", "lightgbm", "random_forest", "extra_trees")
 FINAL = ("final/model.skops", "final/model.onnx", "final/profile.json")
 
 
@@ -51,7 +51,7 @@ def test_a_final_fit_over_several_calls_is_the_fit_in_one_go(
     assert all(cut.objects.get(_key(file)) == whole.objects.get(_key(file)) for file in FINAL)
 
 
-@pytest.mark.parametrize("algorithm", ["gradient_boosting", "random_forest"])
+@pytest.mark.parametrize("algorithm", ["gradient_boosting", "lightgbm", "random_forest"])
 def test_a_trial_goes_on_from_its_checkpoint_wherever_it_is_killed(new_mill: Any, algorithm: str) -> None:
     whole = searched(new_mill, algorithm)
     (expected,) = whole.search()

@@ -127,5 +127,13 @@ class OptionRefused(TidemillError):
     status = 403
 
 
+class MachineLost(TidemillError):
+    """A machine that others fit a model with did not come, or is gone."""
+
+
+class LibraryMissing(TidemillError):
+    """A library that an algorithm needs cannot be loaded where it is to be fitted."""
+
+
 class ComputeUnavailable(TidemillError):
     """A run is to compute where this deployment stage cannot (SageMaker without an image for its jobs)."""

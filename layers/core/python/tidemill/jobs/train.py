@@ -10,6 +10,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-ru
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +18,15 @@ from typing import Any
 
 from tidemill import canonical, names
 from tidemill.adapters import wiring
-from tidemill.errors import TidemillError
+from tidemill.errors import MachineLost, TidemillError
 from tidemill.observability import now
-from tidemill.training import facts
-from tidemill.training.fit_final import fit_final, fit_shard
+from tidemill.training import facts, team
+from tidemill.training.fit_final import family, fit_final, fit_shard, fit_share
 from tidemill.training.run_trial import run_trial
 from tidemill.training.run_tuned_trial import run_tuned_trial
 from tidemill.training.worker import Worker, memory_mb
+
+_FAILING = threading.Lock()
 
 
 def work(hyperparameters: Mapping[str, str], job: str, base: Path) -> dict[str, Any]:
@@ -56,18 +59,51 @@ def work(hyperparameters: Mapping[str, str], job: str, base: Path) -> dict[str, 
 
 
 def fit(base: Path, run: dict[str, Any], ports: dict[str, Any]) -> dict[str, Any]:
-    """The final fit. Of several machines each grows its share of the forest; the first one merges them."""
-    resources = described(base)
+    """The final fit. Several machines share it, and the first one writes the model: they grow it together, each on
+    its share of the rows; or each grows its share of a forest, which the first one merges."""
+    resources, objects = described(base), ports["objects"]
     hosts, own = sorted(resources["hosts"]), resources["current_host"]
+    rank = hosts.index(own)
+    if len(hosts) > 1 and family(**run, objects=objects).parted:
+        if objects.exists(facts.final_key(**run)):  # else a machine might wait for one that has nothing to do
+            return {"share": rank}
+        with team.together(rank, places(hosts, os.environ), lambda why: give_up(base, why)) as machines:
+            if rank:
+                return fit_share(**run, team=machines, objects=objects)
+            return fit_final(**run, **ports, team=machines)
     if len(hosts) > 1:
-        objects = ports["objects"]
-        fit_shard(**run, shard=hosts.index(own), of=len(hosts), objects=objects)
-        if own != hosts[0]:
-            return {"shard": hosts.index(own)}
+        fit_shard(**run, shard=rank, of=len(hosts), objects=objects)
+        if rank:
+            return {"shard": rank}
         for shard in range(len(hosts)):
             while not objects.exists(facts.shard_key(run["project"], run["run_id"], shard, len(hosts))):
                 time.sleep(1)  # a machine that fails ends the job
     return fit_final(**run, **ports, of=len(hosts))
+
+
+def places(hosts: list[str], environment: Mapping[str, str]) -> list[team.Place]:
+    """Where the machines find each other: by their names, which SageMaker lets them resolve, or where the
+    environment says."""
+    told: dict[str, str] = json.loads(environment.get(names.ENV_HOST_ADDRESSES) or "{}")
+    found = [told.get(host, host).partition(":") for host in hosts]
+    return [(address, int(port or team.PORT)) for address, _, port in found]
+
+
+def give_up(base: Path, why: str) -> None:
+    """End this machine, whose learner waits for one that is lost: nothing else ends it."""
+    error = MachineLost(f"{why}; the fit has to be begun again")
+    failed(base, error)
+    say(f"{type(error).__name__}: {error}")
+    os._exit(1)
+
+
+def failed(base: Path, error: Exception) -> None:
+    """Leave the reason where SageMaker looks for it. The first one stands: several threads may have one."""
+    file = base / "output" / "failure"
+    with _FAILING:
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{type(error).__name__}: {error}"[:1024])
 
 
 def described(base: Path) -> dict[str, Any]:
@@ -97,8 +133,7 @@ def main() -> None:
     try:
         left = work(hyperparameters, os.environ["TRAINING_JOB_NAME"], base)
     except Exception as error:
-        (base / "output").mkdir(parents=True, exist_ok=True)
-        (base / "output" / "failure").write_text(f"{type(error).__name__}: {error}"[:1024])
+        failed(base, error)
         raise
     (base / "model").mkdir(parents=True, exist_ok=True)
     (base / "model" / "job.json").write_bytes(canonical.dumps(left))

@@ -15,7 +15,11 @@ class Compute(Strict):
     )
     instance_type: str = Field("ml.m5.xlarge", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")
     instance_count: int = Field(
-        1, ge=1, le=40, description="instances that search side by side, a job on each, and that grow a forest"
+        1,
+        ge=1,
+        le=40,
+        description="instances that search side by side, a job on each, and that share the final fit of a forest "
+        "or of lightgbm",
     )
     shards: int = Field(1, ge=1, le=40, description="functions that grow a forest's final fit side by side")
     spot: bool = Field(False, description="spare capacity: cheaper, and may be taken back; the job goes on then")

@@ -32,7 +32,7 @@ class Recipe(Strict):
     )
     impute: Literal["median", "mean"] = Field(
         "median",
-        description="what takes the place of a missing number, except in gradient boosting, which learns it",
+        description="what takes the place of a missing number, except in boosted trees, which learn it",
     )
     dates: tuple[Part, ...] = Field(
         ("hour", "weekday", "month"), description="what a model is told of a feature that is a time (UTC)"

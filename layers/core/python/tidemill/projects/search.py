@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 from tidemill.projects.strict import Strict
 
 Sampler = Literal["random", "qmc", "grid", "tpe", "gp", "cmaes", "nsga2", "nsga3", "reinforce", "sagemaker"]
-Algorithm = Literal["linear", "elastic_net", "gradient_boosting", "random_forest", "extra_trees", "own"]
+Algorithm = Literal[
+    "linear", "elastic_net", "gradient_boosting", "lightgbm", "random_forest", "extra_trees", "own"
+]
 Measure = Literal["metric", "latency_ms", "size_bytes", "fairness_gap"]
 DRAWN = ("random", "qmc", "grid")
 """Samplers that need no results: their points are drawn before the first one is tried."""

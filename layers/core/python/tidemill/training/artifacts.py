@@ -68,6 +68,8 @@ ALLOWED = frozenset(
         "sklearn.tree._classes.ExtraTreeClassifier",
         "sklearn.tree._classes.ExtraTreeRegressor",
         "sklearn.tree._tree.Tree",
+        "tidemill.training.algorithms.boosters.LightGBMClassifier",
+        "tidemill.training.algorithms.boosters.LightGBMRegressor",
         "tidemill.training.calibration.Calibrated",
     )
 )

@@ -80,11 +80,16 @@ def of_gb_seconds(gb_seconds: float, processor: str = "x86_64", prices: Prices =
 
 def of_work(fact: Mapping[str, Any], processor: str = "x86_64", prices: Prices = PRICES) -> float:
     """Dollars for what a trial or a final fit took, by its `gb_seconds`, or its `seconds` on an `instance` of
-    SageMaker. An instance that is not in the list counts as none; the start of a job is not counted."""
+    SageMaker, or on as many as its rows were `parted` over. An instance that is not in the list counts as none;
+    the start of a job is not counted."""
     instance = fact.get("instance")
     if instance is None:
         return of_gb_seconds(float(fact.get("gb_seconds", 0.0)), processor, prices)
-    return float(fact.get("seconds", 0.0)) / 3600 * prices.instance_hour.get(instance, 0.0)
+    return _instance_seconds(fact) / 3600 * prices.instance_hour.get(instance, 0.0)
+
+
+def _instance_seconds(fact: Mapping[str, Any]) -> float:
+    return float(fact.get("seconds", 0.0)) * int(fact.get("parted", 1))
 
 
 def of_run(
@@ -98,7 +103,7 @@ def of_run(
     calls = sum("instance" not in each for each in trials)
     seconds = sum(float(each.get("seconds", 0.0)) for each in spent)
     gb_seconds = sum(float(each.get("gb_seconds", 0.0)) for each in on_lambda)
-    instance_seconds = sum(float(each["seconds"]) for each in spent if "instance" in each)
+    instance_seconds = sum(_instance_seconds(each) for each in spent if "instance" in each)
     instances = {str(each["instance"]) for each in spent if "instance" in each}
     invocations = FUNCTIONS + slots + calls
     transitions = STEPS + slots * STEPS_OF_A_SLOT + calls * STEPS_OF_A_TRIAL

@@ -28,11 +28,13 @@ from tidemill.training import (
     shards,
     threads,
 )
+from tidemill.training.algorithms.family import Family
 from tidemill.training.calibration import Model
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare import Arrays
 from tidemill.training.run_trial import part_of
 from tidemill.training.slices import OutOfTime, Slices
+from tidemill.training.team import Team
 from tidemill.training.worker import Worker
 
 
@@ -44,10 +46,12 @@ def fit_final(
     objects: ObjectStore,
     clock: Clock,
     of: int | None = None,
+    team: Team | None = None,
 ) -> dict[str, Any]:
     """The key of `final.json`, and whether the worker's time ended before the fit, so that it is to be called
-    again (`more`). `of`: the shards that other machines have grown; default: those of the project file. Raises
-    RecordNotFound (no such run, or no best trial yet), ArtifactCorrupt."""
+    again (`more`). `of`: the shards that other machines have grown; default: those of the project file. `team`:
+    the machines that fit it together, of which this is the first one. Raises RecordNotFound (no such run, or no
+    best trial yet), ArtifactCorrupt."""
     key = facts.final_key(project, run_id)
     if not objects.exists(key):
         begun = clock()
@@ -59,14 +63,12 @@ def fit_final(
         shards_of = own if algorithms.of(best["algorithm"], plan.project).sharded else 1
         slices = Slices(objects, facts.slices_key(project, run_id, "final"), clock, worker.left, again)
         try:
-            digests = _write_artifacts(plan, best, objects, slices, shards_of)
+            digests = _write_artifacts(plan, best, objects, slices, shards_of, team)
         except OutOfTime:
             return {"final_key": key, "more": True}
         saved = objects.get(facts.final_key(project, run_id, "model.skops"))
-        types = _types(plan, best, saved)
-        facts.keep(
-            objects, key, {**_final(plan, best, digests, types), **worker.spent(begun, slices.seconds(clock()))}
-        )
+        final = _final(plan, best, digests, types=_types(plan, best, saved), team=team)
+        facts.keep(objects, key, {**final, **worker.spent(begun, slices.seconds(clock()))})
     return {"final_key": key, "more": False}
 
 
@@ -81,6 +83,22 @@ def fit_shard(*, project: str, run_id: str, shard: int, of: int, objects: Object
         grown = _grown(plan, best, rows, shard, of)
         facts.keep_bytes(objects, key, artifacts.save(grown), content_type="application/octet-stream")
     return {"shard": shard}
+
+
+def fit_share(*, project: str, run_id: str, team: Team, objects: ObjectStore) -> dict[str, Any]:
+    """What the other machines of a team do while the first one is in `fit_final`: fit the same model. Gives its
+    digest. Raises RecordNotFound, ArtifactCorrupt."""
+    plan = read_plan(objects, project, run_id)
+    best = facts.read(objects, facts.best_key(project, run_id))
+    rows = _fitted_on({part: part_of(plan, part, objects) for part in ("train", "validation")})
+    model = _fitted(plan, best, rows, team=team)
+    return {"share": team.rank, "sha256": canonical.sha256(artifacts.save(model))}
+
+
+def family(*, project: str, run_id: str, objects: ObjectStore) -> Family:
+    """Of what kind the final model is. Raises RecordNotFound."""
+    best = facts.read(objects, facts.best_key(project, run_id))
+    return algorithms.of(best["algorithm"], read_plan(objects, project, run_id).project)
 
 
 def _grown(plan: Plan, best: Mapping[str, Any], rows: Arrays, shard: int, of: int) -> Pipeline:
@@ -108,7 +126,7 @@ def _fitted_on(parts: Mapping[str, Arrays]) -> Arrays:
 
 
 def _write_artifacts(
-    plan: Plan, best: dict[str, Any], objects: ObjectStore, slices: Slices, of: int
+    plan: Plan, best: dict[str, Any], objects: ObjectStore, slices: Slices, of: int, team: Team | None
 ) -> dict[str, str]:
     """The digests of the three files."""
 
@@ -118,7 +136,7 @@ def _write_artifacts(
         return facts.keep_bytes(objects, key, body, content_type=content_type)
 
     def fitted(rows: Arrays) -> Model:
-        return _merged(plan, best, rows, objects, of) if of > 1 else _fitted(plan, best, rows, slices)
+        return _merged(plan, best, rows, objects, of) if of > 1 else _fitted(plan, best, rows, slices, team)
 
     parts = {part: part_of(plan, part, objects) for part in facts.PARTS}
     return {file: canonical.sha256(body) for file, body in build(plan, best, parts, kept, fitted).items()}
@@ -148,9 +166,16 @@ def _types(plan: Plan, best: Mapping[str, Any], saved: bytes) -> list[str]:
     return artifacts.extras(saved) if algorithms.of(best["algorithm"], plan.project).own else []
 
 
-def _fitted(plan: Plan, best: Mapping[str, Any], rows: Arrays, slices: Slices | None = None) -> Model:
-    """The best point fitted on these rows, in one go or cut into slices. Raises OutOfTime."""
-    cut = slices is not None and slices.cut(_expected(plan, best))
+def _fitted(
+    plan: Plan,
+    best: Mapping[str, Any],
+    rows: Arrays,
+    slices: Slices | None = None,
+    team: Team | None = None,
+) -> Model:
+    """The best point fitted on these rows, in one go or cut into slices; by a team always in one go. Raises
+    OutOfTime."""
+    cut = team is None and slices is not None and slices.cut(_expected(plan, best))
     return pipeline.fit(
         best["algorithm"],
         best["parameters"],
@@ -159,6 +184,7 @@ def _fitted(plan: Plan, best: Mapping[str, Any], rows: Arrays, slices: Slices | 
         seed=plan.seed,
         on_step=slices.after if cut and slices else None,
         begun=slices.begun() if cut and slices else None,
+        team=team,
     )
 
 
@@ -178,9 +204,12 @@ def _profile(plan: Plan, model: Any, fitted_on: Arrays, holdout: Arrays) -> dict
     return build_profile(columns, kinds)
 
 
-def _final(plan: Plan, best: dict[str, Any], digests: dict[str, str], types: list[str]) -> dict[str, Any]:
+def _final(
+    plan: Plan, best: dict[str, Any], digests: dict[str, str], *, types: list[str], team: Team | None
+) -> dict[str, Any]:
     return {
         **({"types": types} if types else {}),
+        **({"parted": len(team.machines)} if team else {}),
         "project": plan.project.name,
         "run_id": plan.run_id,
         "dataset_version": plan.dataset_version,

@@ -20,6 +20,7 @@ from tidemill.training.algorithms import columns
 from tidemill.training.algorithms.family import COLUMNS, ESTIMATOR, Family, Parameters
 from tidemill.training.calibration import Model
 from tidemill.training.prepare import Arrays
+from tidemill.training.team import Team
 
 STEPS = 10
 """In how many parts trees grow if somebody watches."""
@@ -42,13 +43,15 @@ def fit(
     seed: int,
     on_step: OnStep | None = None,
     begun: Begun | None = None,
+    team: Team | None = None,
 ) -> Model:
     """A pipeline of `algorithm`, fitted on the features and the target in `arrays`, and calibrated if the recipe
     asks for it.
 
     With `on_step`, forests and boosted trees grow in STEPS parts, and it is called after each with the number of
     the part, how many there are, and the pipeline so far; it may raise, which ends the fit. The result is the
-    same, bit by bit, with and without, and if it goes on with a fit that was `begun` on the same rows. Raises what
+    same, bit by bit, with and without, and if it goes on with a fit that was `begun` on the same rows. Machines of
+    a `team` all give the same rows, of which the estimator takes this one's share (`Family.parted`). Raises what
     scikit-learn raises for data or parameters it cannot work with (ValueError, ArithmeticError).
     """
     rows = calibration.fitted_on(arrays, project)
@@ -56,7 +59,7 @@ def fit(
     family = algorithms.of(algorithm, project)
     fresh = family.build(parameters, frame, project, seed)
     if on_step is None or family.grows is None:
-        fresh.fit(frame, target)
+        fresh.fit(frame, target, **({f"{ESTIMATOR}__team": team} if team else {}))
         columns.settle(fresh[0])
         family.settle(fresh[-1])
         if on_step is not None:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info
 
 from tidemill import canonical, names
 
-LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "optuna", "skops", "onnx", "skl2onnx")
+LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "optuna", "skops", "onnx", "skl2onnx")
 
 
 def record(source: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,14 +5,16 @@ pinned, and fits the best trial's point again, through the functions that Prepar
 in memory, nothing is written. The search itself is not repeated: its outcome, the point, is part of the record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from sklearn.pipeline import Pipeline
 
 from tidemill import canonical, names
 from tidemill.errors import ArtifactCorrupt, RecordNotFound
 from tidemill.ports import Index, ObjectStore
-from tidemill.training import artifacts, facts, outputs, pipeline, prepare, threads
+from tidemill.training import artifacts, facts, outputs, parted, pipeline, prepare, threads
 from tidemill.training.fit_final import build
 from tidemill.training.plan import Plan, read_plan
 from tidemill.training.prepare_data import prepared_rows
@@ -79,13 +81,13 @@ def reproduce(record: Record, *, objects: ObjectStore) -> dict[str, Any]:
     the model differs, in `answers` how far the answers of the two are apart on the held-out rows.
 
     Raises RecordNotFound (the dataset version or its rows are no longer there), RunFailed (they cannot be learnt
-    from).
+    from), MachineLost (of a model that machines grew together, one of the processes that do so here).
     """
     plan = record.plan
     with threads.limited({"OMP_NUM_THREADS": str(record.threads)}):
         fact, _, bodies = prepared_rows(plan.project, plan.dataset_version, plan.options, objects=objects)
         parts = {part: prepare.load(body) for part, body in bodies.items()}
-        made = build(plan, record.best, parts, lambda _, body: body)
+        made = build(plan, record.best, parts, lambda _, body: body, _team(record))
     checks = [_compared("dataset", plan.identity, fact["identity"]), _point(record)]
     checks += [_compared(f"{part} rows", plan.sha256[part], canonical.sha256(bodies[part])) for part in bodies]
     checks += [_compared(file, record.sha256.get(file), canonical.sha256(body)) for file, body in made.items()]
@@ -97,6 +99,17 @@ def reproduce(record: Record, *, objects: ObjectStore) -> dict[str, Any]:
         if _is_same(checks, "model.skops")
         else _answers(record, made["model.skops"], parts["holdout"], objects),
     }
+
+
+def _team(record: Record) -> Callable[[prepare.Arrays], Pipeline] | None:
+    """How to fit a model that several machines grew together; None if one did."""
+    machines = int(record.final.get("parted", 1))
+    if machines == 1:
+        return None
+    plan = record.plan
+    return lambda rows: parted.fit_here(
+        record.best, rows, project=plan.project, seed=plan.seed, machines=machines, threads=record.threads
+    )
 
 
 def described(record: Record) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
 from tidemill.projects import Column, Project
-from tidemill.training import outputs
+from tidemill.training import algorithms, outputs
 from tidemill.training.calibration import CERTAIN, Calibrated, Model
 from tidemill.training.prepare import Arrays
 
@@ -34,6 +34,7 @@ def convert(trained: Model, project: Project) -> bytes:
     columns = project.inputs()
     pipeline = trained.pipeline if isinstance(trained, Calibrated) else trained
     options = {id(pipeline[-1]): {"zipmap": False}} if project.task == "classification" else None
+    algorithms.register_converters()
     model = convert_sklearn(
         pipeline,
         name=project.name,

@@ -33,6 +33,10 @@ def _as_it_is(estimator: Any) -> None:
     """Most estimators are served as they were fitted."""
 
 
+def _known() -> None:
+    """skl2onnx knows scikit-learn's estimators."""
+
+
 @dataclass(frozen=True)
 class Family:
     """`space` gives what is varied for a task, by the estimator's parameter name; `build` the unfitted pipeline
@@ -45,10 +49,20 @@ class Family:
     """The parameter that says how many trees there are; None if it does not grow in parts."""
     sharded: bool = False
     """Whether its trees have seeds of their own, so that several workers can grow them (`shards`)."""
+    parted: bool = False
+    """Whether machines can grow it together, each on its share of the rows: the estimator's `fit` takes a
+    `team`."""
     settle: Callable[[Any], None] = _as_it_is
     """What is done to a fitted estimator so that its served form answers alike. Doing it again changes nothing."""
     own: bool = False
     """Whether it is a project's, and not known to be savable and servable."""
+    register_converter: Callable[[], None] = _known
+    """Tells skl2onnx how the estimator becomes ONNX. Doing it again changes nothing."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether several machines of a job can share its fit."""
+        return self.sharded or self.parted
 
 
 def on_columns(

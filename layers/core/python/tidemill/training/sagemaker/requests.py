@@ -59,9 +59,9 @@ def slot_jobs(plan: Plan, place: Place, execution: str) -> list[Request]:
 
 
 def fit_job(plan: Plan, place: Place, execution: str, algorithm: Algorithm) -> Request:
-    """The training job of the final fit. Instances share the trees of a forest."""
+    """The training job of the final fit, of several instances where they can share it."""
     request = _training_job(plan, place, _name(plan, place, execution, "fit"), {"task": "fit"})
-    instances = plan.project.compute.instance_count if algorithms.of(algorithm, plan.project).sharded else 1
+    instances = plan.project.compute.instance_count if algorithms.of(algorithm, plan.project).shared else 1
     request["ResourceConfig"] = {**request["ResourceConfig"], "InstanceCount": instances}
     return request
 
