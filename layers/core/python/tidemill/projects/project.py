@@ -1,16 +1,15 @@
 """The project file as a whole."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tidemill import time_parts
 from tidemill.projects.classes import classes_of, settings_fault, target_fault
 from tidemill.projects.compute import Compute
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
 from tidemill.projects.gates import Gates, Slices
+from tidemill.projects.inputs import inputs_of, names_fault
 from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.recipe import Costs, Recipe
 from tidemill.projects.release import Rollout
@@ -18,9 +17,6 @@ from tidemill.projects.search import Search
 from tidemill.projects.strict import Strict
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
-
-ANSWERS = frozenset(("label", "output_label", "output_probability", "probabilities", "variable"))
-"""What the converter to ONNX calls a model's outputs."""
 
 
 class Project(Strict):
@@ -66,18 +62,7 @@ class Project(Strict):
         times = [name for name in self.sliced if self.columns[name].type is Kind.TIMESTAMP or name == self.target]
         if times:
             raise ValueError(f"slices: {times} are times, or the target, and make no slices; leave them out")
-        if len(set(self.recipe.dates)) < len(self.recipe.dates) or not self.recipe.dates:
-            raise ValueError("recipe.dates: name at least one part, and each once")
-        identifiers = [re.sub(r"\W", "_", name) for name in self.inputs()]
-        alike = sorted(name for name in self.inputs() if identifiers.count(re.sub(r"\W", "_", name)) > 1)
-        if alike:
-            raise ValueError(f"features: {alike} differ by signs alone, which a served model does not tell apart")
-        if answers := sorted(set(identifiers) & ANSWERS):
-            raise ValueError(f"features: {answers} are the names of what a served model answers; rename them")
-        taken = sorted(set(self.inputs()) & (set(self.columns) - set(self.features)))
-        if taken:
-            raise ValueError(f"columns: {taken} are the names of parts of a feature that is a time; rename them")
-        if fault := target_fault(self):
+        if fault := names_fault(self) or target_fault(self):
             raise ValueError(fault)
         return self
 
@@ -137,14 +122,7 @@ class Project(Strict):
     def inputs(self) -> dict[str, Column]:
         """What a model takes: the features, of which a time is its parts, as numbers; in the order of
         `features`."""
-        found: dict[str, Column] = {}
-        for name, column in self.feature_columns().items():
-            if column.type is Kind.TIMESTAMP:
-                part = Column(type=Kind.NUMBER, nullable=column.nullable)
-                found |= dict.fromkeys(time_parts.inputs(name, self.recipe.dates), part)
-            else:
-                found[name] = column
-        return found
+        return inputs_of(self.feature_columns(), self.recipe.dates)
 
     @property
     def sliced(self) -> list[str]:
