@@ -12,7 +12,7 @@ from tests.unit.training.test_pipeline_parity import arrays_of, project_of, requ
 from tidemill import canonical, projects
 from tidemill.errors import ProjectInvalid
 from tidemill.training import artifacts, metrics, pipeline
-from tidemill.training.calibration import fitted_on, platt
+from tidemill.training.calibration import fitted_on, scaling
 from tidemill.training.evidence.calibration import calibration
 from tidemill.training.prepare import prepare, split_by
 
@@ -150,15 +150,56 @@ def test_the_rows_that_calibrate_are_spread_or_whole_entities(by: str) -> None:
     np.testing.assert_array_equal(fitted_on(arrays, whole)["level"], arrays["level"])
 
 
-def test_the_map_is_platts() -> None:
+def test_of_two_classes_the_map_is_platts() -> None:
     random = np.random.default_rng(3)
     score = random.normal(size=50_000)
     positive = random.random(50_000) < 1 / (1 + np.exp(-(0.5 * score - 1)))
+
+    def platt(score: Any, positive: Any) -> tuple[float, float]:
+        slope, intercepts = scaling(np.column_stack([0 * score, score]), positive.astype(int))
+        return slope, intercepts[1] - intercepts[0]
+
     assert platt(score, positive) == pytest.approx((0.5, -1.0), abs=0.05)
     reference = _sigmoid_calibration(score, positive.astype(float))  # of scikit-learn, with the signs turned
-    assert platt(score, positive) == pytest.approx((-reference[0], -reference[1]), rel=1e-3)
+    assert platt(score, positive) == pytest.approx((-reference[0], -reference[1]), rel=1e-4)
     for few in (np.ones(20, bool), np.zeros(20, bool), np.arange(20) > 9):
         assert np.isfinite(platt(np.linspace(-1, 1, 20), few)).all()
+
+
+def test_the_map_of_several_classes_finds_what_was_done_to_their_probabilities() -> None:
+    random = np.random.default_rng(4)
+    honest = random.dirichlet([1, 2, 3], 60_000)
+    target = (honest.cumsum(axis=1) < random.random(60_000)[:, None]).sum(axis=1)
+    told = 2 * np.log(honest) + [0.7, 0.0, -0.7]  # twice as sure, and the first class too high
+    slope, intercepts = scaling(told - np.log(np.exp(told).sum(axis=1, keepdims=True)), target)
+    assert slope == pytest.approx(0.5, abs=0.02)
+    assert intercepts == pytest.approx([-0.35, 0.0, 0.35], abs=0.02)
+
+
+@each
+def test_named_classes_are_calibrated_and_served_alike(algorithm: str) -> None:
+    arrays, later = (arrays_of("named", 3000, seed) for seed in (0, 1))
+    keep = {name: array[(arrays["full"] != 0) | (np.arange(3000) % 8 == 0)] for name, array in arrays.items()}
+    seen = {name: array[(later["full"] != 0) | (np.arange(3000) % 8 == 0)] for name, array in later.items()}
+    found = []
+    for recipe in ({"class_weight": "balanced"}, {"class_weight": "balanced", "calibrate": 0.3}):
+        project = project_of("named", recipe=recipe)
+        model = fitted(algorithm, keep, project)
+        told = pipeline.predict(model, seen, project.inputs(), project.classes)
+        np.testing.assert_allclose(told.sum(axis=1), 1, atol=1e-6)
+        found.append(metrics.measure("classification", seen["full"], told, None)["log_loss"])
+        require_parity(model, seen, project, within=2e-5)
+        require_parity(model, strange(seen), project, within=2e-5)
+    assert found[1] < found[0]
+
+
+def test_a_class_of_which_no_row_is_left_to_fit_on_is_told() -> None:
+    arrays = arrays_of("named", 200)
+    arrays = {name: array[arrays["full"] != 0] for name, array in arrays.items()}
+    project = project_of("named", recipe={"calibrate": 0.25})
+    arrays["full"][3] = 0.0  # every fourth row is held back
+    with pytest.raises(ValueError, match="all rows of 1 of 3 classes"):
+        fitted("linear", arrays, project)
 
 
 @pytest.mark.parametrize("of", [1, 3])

@@ -59,8 +59,6 @@ def settings_fault(project: "Project") -> str | None:
             "recipe.costs: a threshold is of two outcomes, 0 and 1; among named classes the most probable one is"
             " the answer. Leave costs out"
         )
-    if project.recipe.calibrate:
-        return "recipe.calibrate: it maps the probability of 1; leave it out for named classes"
     if project.recipe.encode == "target":
         return "recipe.encode: named classes have no mean; take one_hot or ordinal"
     if project.gates.decision_cost is not None:

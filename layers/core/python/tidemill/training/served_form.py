@@ -55,35 +55,28 @@ def convert(trained: Model, project: Project) -> bytes:
 
 
 def _calibrate(model: Any, trained: Calibrated) -> None:
-    """Let the map of the probabilities follow. The label, which is cut at 0.5, is not answered any more."""
+    """Let the map of the probabilities follow. The label, which is that of the largest of them before, is not
+    answered any more."""
     graph, raw = model.graph, "uncalibrated"
     for node in graph.node:
         node.output[:] = [raw if name == PROBABILITIES else name for name in node.output]
-    constants = {
+    constants: dict[str, Any] = {
         "certain": CERTAIN,
         "almost_one": 1 - CERTAIN,
-        "one": 1.0,
         "slope": trained.slope,
-        "intercept": trained.intercept,
+        "intercepts": trained.intercepts,
     }
     graph.initializer.extend(
         numpy_helper.from_array(np.array(value, dtype=np.float32), name) for name, value in constants.items()
     )
-    graph.initializer.append(numpy_helper.from_array(np.array([1]), "second"))
     for operator, inputs, output in (
-        ("Gather", (raw, "second"), "of_one"),
-        ("Clip", ("of_one", "certain", "almost_one"), "clipped"),
-        ("Sub", ("one", "clipped"), "rest"),
-        ("Log", ("clipped",), "log_clipped"),
-        ("Log", ("rest",), "log_rest"),
-        ("Sub", ("log_clipped", "log_rest"), "logit"),
-        ("Mul", ("logit", "slope"), "scaled"),
-        ("Add", ("scaled", "intercept"), "score"),
-        ("Sigmoid", ("score",), "chance"),
-        ("Sub", ("one", "chance"), "other"),
-        ("Concat", ("other", "chance"), PROBABILITIES),
+        ("Clip", (raw, "certain", "almost_one"), "clipped"),
+        ("Log", ("clipped",), "logarithms"),
+        ("Mul", ("logarithms", "slope"), "scaled"),
+        ("Add", ("scaled", "intercepts"), "scores"),
+        ("Softmax", ("scores",), PROBABILITIES),
     ):
-        axis: dict[str, Any] = {"axis": 1} if operator in ("Gather", "Concat") else {}
+        axis: dict[str, Any] = {"axis": 1} if operator == "Softmax" else {}
         graph.node.append(helper.make_node(operator, inputs, [output], f"calibrate_{output}", **axis))
     kept = [each for each in graph.output if each.name == PROBABILITIES]
     del graph.output[:]
