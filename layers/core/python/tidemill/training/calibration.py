@@ -65,8 +65,8 @@ def calibrated(pipeline: Pipeline, arrays: Arrays, project: Project) -> Model:
     told, classes = logs(pipeline.predict_proba(frame)), len(project.classes) or 2
     if told.shape[1] != classes:
         raise ValueError(
-            f"recipe.calibrate holds back all rows of {classes - told.shape[1]} of {classes} classes; upload more of"
-            " them, or leave it out"
+            f"recipe.calibrate holds back all rows of {classes - told.shape[1]} of {classes} classes; upload more"
+            " of them, or leave it out"
         )
     return Calibrated(pipeline, *scaling(told, held[project.target].astype(np.int64)))
 
