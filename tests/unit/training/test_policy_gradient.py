@@ -86,15 +86,19 @@ def test_the_gradient_is_that_of_the_logarithm_of_the_policy() -> None:
         assert (np.eye(3)[action] - softmax(logits))[place] == pytest.approx(numeric, rel=1e-6)
     parts = Parts("kind", SPACE["kind"])
     policy = learnt(parts, [1, 1, 0], np.array([0.0, 1.0, -1.0]), rate=0.5)
-    first = 0.5 * (np.eye(3)[1] - 1 / 3)
-    second = first - 0.5 * (np.eye(3)[0] - softmax(first))
+    first = 0.125 * (np.eye(3)[1] - 1 / 3)
+    second = first - 0.125 * (np.eye(3)[0] - softmax(first))
     np.testing.assert_allclose(policy, softmax(second))
 
 
 def test_the_advantage_is_a_rank_among_those_before() -> None:
-    assert advantages(np.array([5.0, 3.0, 4.0, 9.0, np.inf, -np.inf, 3.0])).tolist() == pytest.approx(
-        [0, 1, 0, -1, -1, 1, 2 * (4.5 / 6) - 1]
-    )
+    # Better than all, than half of all, than none; and the eleventh than nine of ten: half of the best fifth.
+    values = [5.0, 3.0, 4.0, 9.0, np.inf, -np.inf, 10.0, 11.0, 12.0, 13.0, 0.0]
+    gains = [0, 1.8, -0.2, -0.2, -0.2, 1.8, -0.2, -0.2, -0.2, -0.2, 2 * 0.5 - 0.2]
+    assert advantages(np.array(values)).tolist() == pytest.approx(gains)
+    # What it is rewarded for and what it is not weigh up over all ranks.
+    even = np.random.default_rng(0).permutation(4000).astype(float)
+    assert abs(advantages(even)[1000:].mean()) < 0.03
 
 
 @pytest.mark.parametrize("name", ["x", "rate", "depth"])

@@ -4,9 +4,10 @@ REINFORCE with a baseline (Williams, "Simple Statistical Gradient-Following Algo
 Reinforcement Learning", Machine Learning 8, 1992), as Zoph and Le used it to search architectures (2017). The
 space is divided: a number into BINS ranges, a category into its choices. The policy draws each parameter by
 itself, from a softmax over its parts, and within a range evenly. A finished trial moves the policy along the
-gradient of the logarithm of its probability, times its advantage. The reward is a rank, so that scale and
-outliers of the objective do not matter (Wierstra et al., "Natural Evolution Strategies", JMLR 2014, section
-3.1), and the baseline is the mean rank.
+gradient of the logarithm of its probability, times its advantage. The reward is a utility of its rank, so that
+scale and outliers of the objective do not matter, and only the best fifth has one (fitness shaping: Wierstra et
+al., "Natural Evolution Strategies", JMLR 2014, section 3.1); the baseline is what a trial of any rank has on
+average.
 
 The policy is not stored: it follows from the finished trials in their order, so that any worker comes to the same.
 """
@@ -25,10 +26,14 @@ from tidemill.training.samplers.single_objective import SingleObjectiveSampler, 
 
 Array = NDArray[np.float64]
 
-BINS = 16
-RATE = 0.7
-WIDTH = 1.0
+BINS = 32
+RATE = 6.0
+OF_CATEGORIES = 0.25
+"""The part of the rate by which choices are learnt: in a range, an action shares what it teaches with others."""
+WIDTH = 1.5
 LEAST_SHARE = 0.1
+REWARDED = 0.2
+"""The share of the trials, the best ones, whose rank has a utility."""
 
 
 class PolicyGradientSampler(SingleObjectiveSampler):
@@ -79,6 +84,7 @@ class Parts:
         self.ordered = not isinstance(distribution, CategoricalDistribution)
         self._transform = _SearchSpaceTransform({name: distribution}, transform_0_1=self.ordered)
         self.count = BINS if self.ordered else len(self._transform.bounds)
+        self.rate = 1.0 if self.ordered else OF_CATEGORIES
 
     def of(self, value: Any) -> int:
         """The part that a value is in; of one out of range, the nearest."""
@@ -104,13 +110,14 @@ class Parts:
 
 
 def advantages(values: Array) -> Array:
-    """What each trial gave beyond the mean, by its rank among it and those before it: from 1 (the best so far) to
-    -1. The first one teaches nothing."""
+    """What each trial gave beyond the mean, by its rank among those before it: from 2 - REWARDED (better than all)
+    down to -REWARDED (not among the best fifth). The first one teaches nothing."""
     gains = np.zeros(len(values))
     for number in range(1, len(values)):
         before = values[:number]
         worse = np.count_nonzero(before > values[number]) + 0.5 * np.count_nonzero(before == values[number])
-        gains[number] = 2 * worse / number - 1
+        utility = max(0.0, worse / number - 1 + REWARDED) / REWARDED
+        gains[number] = 2 * utility - REWARDED
     return gains
 
 
@@ -118,7 +125,7 @@ def learnt(parts: Parts, actions: Sequence[int], gains: Array, *, rate: float) -
     """The policy [parts.count] after these actions, in their order."""
     logits = np.zeros(parts.count)
     for action, gain in zip(actions, gains, strict=True):
-        logits += rate * gain * (parts.smeared(action) - softmax(logits))
+        logits += rate * parts.rate * gain * (parts.smeared(action) - softmax(logits))
     return softmax(logits)
 
 
