@@ -42,12 +42,13 @@ def read_one(path: Path) -> Project:
 
 
 def _with_own_recipe(document: Any, path: Path) -> Any:
-    code, recipe = path.with_suffix("") / "recipe.py", {}
-    if isinstance(document, dict) and isinstance(document.get("recipe", {}), dict):
-        recipe = document.get("recipe", {})
+    code = path.with_suffix("") / "recipe.py"
+    recipe = document.get("recipe", {}) if isinstance(document, dict) else None
+    if not isinstance(recipe, dict):
+        return document  # whose faults are told when it is parsed
     if "own" in recipe:
         raise ProjectInvalid(f"recipe.own is read from a file; put it into {code}")
-    if not isinstance(document, dict) or not code.is_file():
+    if not code.is_file():
         return document
     text = code.read_text(encoding="utf-8")
     try:

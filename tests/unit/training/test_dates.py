@@ -112,6 +112,10 @@ def test_a_request_with_something_else_is_told_so(dated: Any, value: Any) -> Non
         ({"recipe": {"dates": ["hour", "hour"]}}, "each once"),
         ({"recipe": {"dates": ["minute"]}}, "recipe.dates"),
         ({"columns": {**COLUMNS, "due.hour": {"type": "number"}}}, r"\['due.hour'\] are the names of parts"),
+        (
+            {"columns": {**COLUMNS, "due.hour": {"type": "number"}}, "features": [*FEATURES, "due.hour"]},
+            r"\['due.hour'\] are the names of parts of a feature that is a time, too",
+        ),
     ],
 )
 def test_what_cannot_be_told_is_refused(dated: Any, changes: dict[str, Any], reason: str) -> None:

@@ -1,19 +1,23 @@
 """A project's own recipe: its file becomes part of the project, and its models models like others."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 import pytest
+import skops.io
 import yaml
 
 from infra.project_files import read
 from tests.unit.training.conftest import DOCUMENT
+from tidemill import canonical
 from tidemill.errors import ArtifactCorrupt, ProjectInvalid, RunFailed
 from tidemill.training import algorithms, artifacts
 from tidemill.training.recipe import number, whole
 from tidemill.training.reproduce import find, reproduce
+from tidemill.training.sagemaker.ranges import ranges
 
 BAYES = """
 from sklearn.naive_bayes import GaussianNB
@@ -109,6 +113,16 @@ def test_the_plan_pins_its_code(new_mill: Any) -> None:
     assert list(mill.file("trials/0000.json")["parameters"]) == ["var_smoothing"]
 
 
+ADA = """
+from sklearn.ensemble import AdaBoostClassifier
+from tidemill.training.recipe import whole
+
+def space(task):
+    return {"n_estimators": whole(5, 20, first=10)}
+
+def build(parameters, *, project, frame, seed):
+    return AdaBoostClassifier(**parameters, random_state=seed)
+"""
 MADE = "GaussianNB(**parameters)"
 AT_ONCE = {
     "raise KeyError('tide')": "recipe.py, line 1: KeyError: 'tide'",
@@ -153,6 +167,33 @@ def test_what_cannot_be_fitted_or_served_fails_its_trials_and_others_are_tried(n
     assert mill.file("best.json")["algorithm"] == "linear"
 
 
+def test_many_categories_are_columns_that_any_estimator_takes(new_mill: Any) -> None:
+    rows = new_mill.rows(400)
+    rows["harbour"] = [f"harbour {n % 40:02d}" for n in range(400)]
+    mill = new_mill(rows, **own("SCALED = True\n" + BAYES))
+    mill.plan()
+    assert {answer["state"] for answer in mill.search()} == {"complete"}
+
+
+def test_whatever_an_estimator_raises_fails_its_trial_alone(new_mill: Any) -> None:
+    # It takes no parameter of that kind, and says so only when it is fitted.
+    code = BAYES.replace(MADE, "GaussianNB(priors={'a': 1})")
+    mill = new_mill(**own(code, algorithms=["linear", "own"]))
+    mill.plan()
+    assert [answer["state"] for answer in mill.search()] == ["complete", "failed"]
+
+
+def test_a_label_that_is_made_of_probabilities_is_calibrated_too(new_mill: Any) -> None:
+    mill = new_mill(new_mill.rows(400), recipe={"own": ADA, "calibrate": 0.2}, search={"algorithms": ["own"]})
+    evaluation = mill.walk()
+    assert evaluation["parity"]["disagreeing"] == 0
+
+
+def test_who_asks_only_of_what_kind_it_is_runs_none_of_its_code(new_mill: Any) -> None:
+    family = algorithms.of("own", new_mill(**own("raise SystemError")).project)
+    assert (family.own, family.sharded, family.grows) == (True, False, None)
+
+
 def test_if_nothing_else_is_tried_the_run_fails_with_the_reason(new_mill: Any) -> None:
     mill = new_mill(**own(BAYES.replace("return GaussianNB(**parameters)", "return 'a model'")))
     mill.plan()
@@ -170,6 +211,9 @@ def test_a_foreign_type_is_loaded_only_if_the_models_record_names_it(new_mill: A
     with pytest.raises(ArtifactCorrupt, match="GaussianNB"):
         artifacts.load(body, digest)
     assert artifacts.load(body, digest, final["types"])
+    evil = skops.io.dumps(os.system)
+    with pytest.raises(ArtifactCorrupt, match="posix"):
+        artifacts.load(evil, canonical.sha256(evil), ["FunctionNode", "posix.system", "builtins.function"])
     plain = new_mill()
     plain.walk()
     assert "types" not in plain.file("final/final.json")
@@ -203,6 +247,21 @@ def test_a_file_that_is_no_python_is_refused_with_its_line(folder: Path) -> None
     (folder / "tides" / "recipe.py").write_text("def build(:\n")
     with pytest.raises(ProjectInvalid, match=r"recipe\.py, line 1: "):
         read(folder)
+
+
+@pytest.mark.parametrize("recipe", ["text", [1, 2]])
+def test_a_recipe_that_is_none_is_told_also_beside_a_file(folder: Path, recipe: Any) -> None:
+    document = yaml.safe_load((folder / "tides.yaml").read_text())
+    (folder / "tides.yaml").write_text(yaml.safe_dump({**document, "recipe": recipe}))
+    with pytest.raises(ProjectInvalid, match="recipe"):
+        read(folder)
+
+
+def test_what_varies_nothing_is_not_tuned_by_sagemaker(folder: Path) -> None:
+    code = "def space(task): return {}\n\ndef build(parameters, **_): ...\n"
+    (folder / "tides" / "recipe.py").write_text(code)
+    with pytest.raises(ProjectInvalid, match="varies nothing"):
+        ranges("own", read(folder)["tides"], grid=False)
 
 
 def test_code_in_the_project_file_itself_is_refused(folder: Path) -> None:

@@ -136,12 +136,39 @@ def test_a_feature_may_have_any_name(algorithm: str, task: str) -> None:
 
 @pytest.mark.parametrize(
     ("features", "reason"),
-    [(("a b", "a.b"), "differ by signs alone"), (("variable", "a b"), "what a served model")],
+    [
+        (("a b", "a.b"), "differ by signs alone"),
+        (("1st", "_1st"), "differ by signs alone"),
+        (("variable", "a b"), "what a served model"),
+        (("a", "a.npy"), "no names of columns"),
+        (("", "a"), "no names of columns"),
+    ],
 )
 def test_names_that_a_served_model_cannot_have_are_refused(features: tuple[str, ...], reason: str) -> None:
     columns = {name: {"type": "number"} for name in (*features, "full")}
     with pytest.raises(ProjectInvalid, match=reason):
         project_of("regression", *features, columns=columns)
+
+
+@pytest.mark.parametrize(("task", "name"), [("regression", "probabilities"), ("classification", "variable")])
+def test_the_name_of_what_the_other_task_answers_may_be_a_features(task: str, name: str) -> None:
+    columns = {name: {"type": "number", "nullable": True}, "full": {"type": "number"}}
+    project, arrays = project_of(task, name, columns=columns), arrays_of(task)
+    arrays[name] = arrays["level"]
+    require_parity(fitted("gradient_boosting", arrays, project), arrays, project)
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"type": "timestamp", "minimum": 0}, "minimum and maximum are of numbers"),
+        ({"type": "category", "maximum": 0}, "minimum and maximum are of numbers"),
+        ({"type": "timestamp", "allowed": ["2026-01-01"]}, "leave `allowed` out"),
+    ],
+)
+def test_rules_that_a_feature_cannot_keep_are_refused(rule: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ProjectInvalid, match=reason):
+        project_of("regression", "wind", columns={"wind": rule, "full": {"type": "number"}})
 
 
 @each

@@ -9,7 +9,7 @@ from tidemill.projects.classes import classes_of, settings_fault, target_fault
 from tidemill.projects.compute import Compute
 from tidemill.projects.data import Batch, Column, Kind, Quality, Split
 from tidemill.projects.gates import Gates, Slices
-from tidemill.projects.inputs import inputs_of, names_fault
+from tidemill.projects.inputs import features_fault, inputs_of
 from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.recipe import Costs, Recipe
 from tidemill.projects.release import Rollout
@@ -62,7 +62,7 @@ class Project(Strict):
         times = [name for name in self.sliced if self.columns[name].type is Kind.TIMESTAMP or name == self.target]
         if times:
             raise ValueError(f"slices: {times} are times, or the target, and make no slices; leave them out")
-        if fault := names_fault(self) or target_fault(self):
+        if fault := features_fault(self) or target_fault(self):
             raise ValueError(fault)
         return self
 

@@ -104,7 +104,8 @@ def save(pipeline: Any) -> bytes:
 def load(body: bytes, sha256: str, also: Collection[str] = ()) -> Any:
     """The pipeline of a skops file. Raises ArtifactCorrupt when its digest is not `sha256`, when it is not a
     skops file, or when it names a type that is neither in ALLOWED nor in `also`, which are those that the model's
-    record names (`extras`); nothing of it has been imported or built then."""
+    record names (`extras`; of scikit-learn alone, whatever the record says); nothing of it has been imported or
+    built then."""
     found = canonical.sha256(body)
     if found != sha256:
         raise ArtifactCorrupt(
@@ -115,12 +116,13 @@ def load(body: bytes, sha256: str, also: Collection[str] = ()) -> Any:
             schema = json.loads(archive.read(_SCHEMA))
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ArtifactCorrupt(f"the model file is not a skops file ({error}); train again") from error
-    foreign = sorted(set(_named(schema)) - ALLOWED - LOADERS - set(also))
+    known = {name for name in also if _plain(name)}
+    foreign = sorted(set(_named(schema)) - ALLOWED - LOADERS - known)
     if foreign:
         raise ArtifactCorrupt(
             f"the model file names the types {foreign}, which no model of ours has; do not use it"
         )
-    return skops.io.loads(body, trusted=sorted(ALLOWED | set(also)))
+    return skops.io.loads(body, trusted=sorted(ALLOWED | known))
 
 
 def extras(body: bytes) -> list[str]:
@@ -132,8 +134,8 @@ def extras(body: bytes) -> list[str]:
     foreign = [name for name in found if not _plain(name) or name in distrusted]
     if foreign:
         raise ProjectInvalid(
-            f"a model of the recipe would hold {foreign}, which are not saved as data alone; build it of"
-            " estimators of scikit-learn"
+            f"a model of the recipe would hold {foreign}, which skops does not save as data alone; build it of"
+            " other estimators of scikit-learn, or with other settings (of a neural network, `solver: lbfgs`)"
         )
     return found
 

@@ -22,6 +22,8 @@ from tidemill.training.prepare import Arrays, split_by
 
 CERTAIN = 1e-5
 """Probabilities are kept so far from 0 and 1, near which single precision is too coarse for their logarithm."""
+FEWEST_ROWS = 10
+GOLDEN = (5**0.5 - 1) / 2
 Array = NDArray[np.float64]
 
 
@@ -61,6 +63,11 @@ def calibrated(pipeline: Pipeline, arrays: Arrays, project: Project) -> Model:
     if not project.recipe.calibrate:
         return pipeline
     held = _rows(arrays, _held(arrays, project))
+    count = len(held[project.target])
+    if count < FEWEST_ROWS:
+        raise ValueError(
+            f"recipe.calibrate: {project.recipe.calibrate} holds back {count} rows, too few; set more"
+        )
     frame = pd.DataFrame({name: held[name] for name in project.inputs()})
     told, classes = logs(pipeline.predict_proba(frame)), len(project.classes) or 2
     if told.shape[1] != classes:
@@ -93,15 +100,15 @@ def scaling(told: Array, target: NDArray[np.int64]) -> tuple[float, Array]:
 
 
 def _held(arrays: Arrays, project: Project) -> NDArray[np.bool_]:
-    """Which rows are held back, shape [n]. They lie evenly among the others: the latest alone would teach the
-    level of a few days, and a model without them would miss it. But rows of an entity stay together: rows are in
-    the order of entities if they are split by them, so there it is the last ones."""
+    """Which rows are held back, shape [n]. They lie evenly among the others, and at no period: the latest alone
+    would teach the level of a few days, a model without them would miss it, and sources that report in turn are
+    held back alike (multiples of the golden ratio, whose fractions are spread evenly: Weyl 1916). Where rows are
+    split by entities, in whose order they are, it is the last rows, so that at most one entity is on both
+    sides."""
     rows, share = len(arrays[project.target]), project.recipe.calibrate
-    counts = np.floor(np.arange(rows + 1) * share + 1e-9)
     if split_by(project) == "entity":
-        return np.arange(rows) >= rows - int(counts[-1])
-    found: NDArray[np.bool_] = np.diff(counts) > 0
-    return found
+        return np.arange(rows) >= rows - round(rows * share)
+    return np.arange(1, rows + 1) * GOLDEN % 1 < share
 
 
 def _rows(arrays: Arrays, which: NDArray[np.bool_]) -> Arrays:

@@ -11,11 +11,12 @@ from typing import Any, cast
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
 from tidemill import names
-from tidemill.errors import ProjectInvalid
 from tidemill.ports import Clock, Index, ObjectStore
+from tidemill.projects import Project
 from tidemill.training import algorithms, facts, measures, metrics, pipeline, prepare
 from tidemill.training.plan import Plan, Trial, read_plan
 from tidemill.training.run_study import RunStudy, running
@@ -24,9 +25,8 @@ from tidemill.training.stopping import enough
 from tidemill.training.studies.storage import StudyStorage
 from tidemill.training.worker import Worker
 
-# What scikit-learn and numpy raise for data or parameters that a model cannot be fitted with, and a project's own
-# recipe for whatever it does.
-_UNFIT = (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError, ProjectInvalid)
+# What scikit-learn and numpy raise for data or parameters that a model cannot be fitted with.
+_UNFIT = (ValueError, ArithmeticError, MemoryError, np.linalg.LinAlgError)
 Watch = Callable[[float], None]
 MOST_LOSSES = 2
 """How often the worker of a trial may be killed before the trial counts as failed."""
@@ -164,6 +164,7 @@ def _measured(
             report(step, of, model)
         slices.after(step, of, model)
 
+    own = algorithms.of(point.algorithm, project).own
     try:
         model = pipeline.fit(
             point.algorithm,
@@ -174,15 +175,16 @@ def _measured(
             on_step=after if report or slices.cut() else None,
             begun=slices.begun() if slices.cut() else None,
         )
-        if algorithms.of(point.algorithm, project).own:
-            from tidemill.training import own_model  # brings the converters to ONNX, a second for all others
-
-            own_model.check(model, validation, project)
-        predictions = pipeline.predict(model, validation, project.inputs(), project.classes)
+        predictions = _asked(model, validation, project, own=own)
     except _Pruned:
         return _pruned(plan, point, live)
-    except _UNFIT as error:
-        return _failed(point, f"{type(error).__name__}: {error}")
+    except OutOfTime:
+        raise
+    except Exception as error:
+        # An estimator that we do not know may raise anything; whatever else does is a fault of ours.
+        if own or isinstance(error, _UNFIT):
+            return _failed(point, f"{type(error).__name__}: {error}")
+        raise
     if not np.isfinite(predictions).all():
         return _failed(point, "it predicts values that are not finite")
     found = metrics.measure(project.task, validation[project.target], predictions, plan.threshold)
@@ -198,6 +200,15 @@ def _measured(
         "constraints": {name: measured[name] - most for name, most in search.constraints.items()},
         "metrics": found,
     }
+
+
+def _asked(model: Any, rows: prepare.Arrays, project: Project, *, own: bool) -> NDArray[np.float64]:
+    """The model's answers; of a project's own recipe, once it was seen to be servable."""
+    if own:
+        from tidemill.training import own_model  # brings the converters to ONNX, a second for all others
+
+        own_model.check(model, rows, project)
+    return pipeline.predict(model, rows, project.inputs(), project.classes)
 
 
 def _reporter(

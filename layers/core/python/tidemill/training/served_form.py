@@ -5,8 +5,7 @@ serves: onnxruntime and scikit-learn together do not fit into one Lambda functio
 two together.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
 from tidemill.projects import Column, Project
+from tidemill.projects.inputs import identifier
 from tidemill.training import algorithms, outputs
 from tidemill.training.calibration import CERTAIN, Calibrated, Model
 from tidemill.training.prepare import Arrays
@@ -57,35 +57,54 @@ def convert(trained: Model, project: Project) -> bytes:
 def _calibrate(model: Any, trained: Calibrated) -> None:
     """Let the map of the probabilities follow. The label, which is that of the largest of them before, is not
     answered any more."""
-    graph, raw = model.graph, "uncalibrated"
+    graph = model.graph
+    named = _unused(graph)
+    raw = named("uncalibrated")
     for node in graph.node:
-        node.output[:] = [raw if name == PROBABILITIES else name for name in node.output]
-    constants: dict[str, Any] = {
-        "certain": CERTAIN,
-        "almost_one": 1 - CERTAIN,
-        "slope": trained.slope,
-        "intercepts": trained.intercepts,
-    }
+        for names in (node.input, node.output):
+            names[:] = [raw if name == PROBABILITIES else name for name in names]
+    bounds = {"low": CERTAIN, "high": 1 - CERTAIN}
+    constants: dict[str, Any] = {**bounds, "slope": trained.slope, "intercepts": trained.intercepts}
+    places = {name: named(name) for name in constants}
     graph.initializer.extend(
-        numpy_helper.from_array(np.array(value, dtype=np.float32), name) for name, value in constants.items()
+        numpy_helper.from_array(np.array(value, dtype=np.float32), places[name])
+        for name, value in constants.items()
     )
-    for operator, inputs, output in (
-        ("Clip", (raw, "certain", "almost_one"), "clipped"),
-        ("Log", ("clipped",), "logarithms"),
-        ("Mul", ("logarithms", "slope"), "scaled"),
-        ("Add", ("scaled", "intercepts"), "scores"),
-        ("Softmax", ("scores",), PROBABILITIES),
+    taken = raw
+    for operator, others, output in (
+        ("Clip", ("low", "high"), named("clipped")),
+        ("Log", (), named("logarithms")),
+        ("Mul", ("slope",), named("scaled")),
+        ("Add", ("intercepts",), named("scores")),
+        ("Softmax", (), PROBABILITIES),
     ):
+        inputs = [taken, *(places[name] for name in others)]
         axis: dict[str, Any] = {"axis": 1} if operator == "Softmax" else {}
-        graph.node.append(helper.make_node(operator, inputs, [output], f"calibrate_{output}", **axis))
+        graph.node.append(helper.make_node(operator, inputs, [output], named(operator), **axis))
+        taken = output
     kept = [each for each in graph.output if each.name == PROBABILITIES]
     del graph.output[:]
     graph.output.extend(kept)
 
 
+def _unused(graph: Any) -> Callable[[str], str]:
+    """Gives names that nothing in the graph has, each once: a feature may be called anything."""
+    used = {each.name for each in (*graph.input, *graph.initializer, *graph.node)}
+    used |= {name for node in graph.node for name in (*node.input, *node.output)}
+
+    def named(wanted: str) -> str:
+        name = f"calibration/{wanted}"
+        while name in used:
+            name += "_"
+        used.add(name)
+        return name
+
+    return named
+
+
 def _name_inputs(model: Any, names: Iterable[str]) -> None:
     """Give the inputs their own names back, of which the converter made identifiers."""
-    made = {re.sub(r"^(?=[0-9])", "_", re.sub(r"[^\w+]", "_", name)): name for name in names}
+    made = {identifier(name): name for name in names}
     for given in model.graph.input:
         given.name = made.get(given.name, given.name)
     for node in model.graph.node:

@@ -22,7 +22,7 @@ BUILT_IN: Mapping[str, Family] = {
 
 
 def of(algorithm: Algorithm, project: Project) -> Family:
-    """What that name stands for in a project. Raises ProjectInvalid if its own recipe cannot be used."""
+    """What that name stands for in a project."""
     return own(project) if algorithm == "own" else BUILT_IN[algorithm]
 
 

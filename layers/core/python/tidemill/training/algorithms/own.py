@@ -22,26 +22,31 @@ ASKED_FOR = ("space", "build")
 
 
 def own(project: Project) -> Family:
-    """The family of the project's own recipe. Raises ProjectInvalid if its code cannot be used; so does what the
-    family gives."""
+    """The family of the project's own recipe. What it gives raises ProjectInvalid if its code cannot be used."""
     path = f"projects/{project.name}/recipe.py"
-    recipe = _loaded(path, str(project.recipe.own))
+
+    def recipe() -> ModuleType:
+        # Not before it is asked: who only wants to know what kind of family it is runs none of its code.
+        return _loaded(path, str(project.recipe.own))
 
     def space(task: Task) -> Mapping[str, Axis]:
-        found = _call(path, recipe.space, task)
+        found = _call(path, recipe().space, task)
         if not isinstance(found, Mapping) or not all(isinstance(axis, Axis) for axis in found.values()):
             raise ProjectInvalid(f"{path}: space gave {found!r}; it must give number(...) or whole(...) by name")
         return found
 
     def build(parameters: Parameters, frame: pd.DataFrame, project: Project, seed: int) -> Pipeline:
-        built = _call(path, recipe.build, dict(parameters), project=project, frame=frame, seed=seed)
+        built = _call(path, recipe().build, dict(parameters), project=project, frame=frame, seed=seed)
         if isinstance(built, Pipeline):
             return built
         if not hasattr(built, "fit"):
             raise ProjectInvalid(
                 f"{path}: build gave {built!r}; it must give an estimator or a pipeline, unfitted"
             )
-        prepared = on_columns(lambda *_: built, linear=bool(getattr(recipe, "SCALED", False)))
+        # Not all estimators take sparse columns, and most of scikit-learn's do not say.
+        prepared = on_columns(
+            lambda *_: built, linear=bool(getattr(recipe(), "SCALED", False)), takes_sparse=False
+        )
         return prepared(parameters, frame, project, seed)
 
     return Family(space, build, own=True)

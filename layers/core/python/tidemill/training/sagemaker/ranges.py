@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.distributions import IntDistribution
 
+from tidemill.errors import ProjectInvalid
 from tidemill.projects import Project
 from tidemill.projects.search import Algorithm
 from tidemill.training.algorithms import space
@@ -16,8 +17,13 @@ from tidemill.training.algorithms.family import Number
 
 
 def ranges(algorithm: Algorithm, project: Project, *, grid: bool) -> dict[str, list[dict[str, Any]]]:
-    """`ParameterRanges` of a tuning job. A grid is of named values: SageMaker takes no numbers there."""
+    """`ParameterRanges` of a tuning job. A grid is of named values: SageMaker takes no numbers there. Raises
+    ProjectInvalid if nothing is varied."""
     axes = space(algorithm, project)
+    if not axes:
+        raise ProjectInvalid(
+            f"search: {algorithm} varies nothing, so SageMaker can tune nothing; take another sampler"
+        )
     if grid:
         categories = [{"Name": name, "Values": [repr(v) for v in axis.grid]} for name, axis in axes.items()]
         return {"CategoricalParameterRanges": categories}
