@@ -13,6 +13,12 @@ def test_chi_squared_is_growthbooks() -> None:
     assert round(chi_squared_p(1200, 1000, 0.5), 9) == 0.000020079
 
 
+def test_corrected_for_continuity_it_is_tea_tastings() -> None:
+    # tea-tasting, SampleRatio, example of the docstring: 2023 and 1977 at equal weights, p = 0.477.
+    assert round(chi_squared_p(2023, 1977, 0.5, corrected=True), 3) == 0.477
+    assert chi_squared_p(10, 10, 0.5, corrected=True) == 1
+
+
 @pytest.mark.parametrize(
     ("challenger", "champion", "weight"), [(10, 90, 0.1), (30, 90, 0.1), (0, 7, 0.5), (5, 0, 0.3)]
 )
