@@ -27,11 +27,12 @@ from tidemill.release.sequential import Covariate, Sample
 
 @dataclass
 class Request:
-    """What one request was answered, by whom, about whom: prediction id → what the loss is taken of, and the value
-    of the covariate."""
+    """What one request was answered, by whom, about whom, when: prediction id → what the loss is taken of, and the
+    value of the covariate."""
 
     variant: str
     entity: str | None = None
+    at: str = ""
     answers: dict[str, tuple[Answer, float | None]] = field(default_factory=dict)
 
 
@@ -63,7 +64,9 @@ def read_requests(
     for line in _lines(objects, partial(names.captured, project), since, until):
         if datetime.fromisoformat(line["at"]) < since:
             continue
-        request = requests.setdefault(line["request_id"], Request(line["variant"], line.get("entity_id")))
+        request = requests.setdefault(
+            line["request_id"], Request(line["variant"], line.get("entity_id"), line["at"])
+        )
         for item in line["instances"]:
             request.answers[item["prediction_id"]] = (_answer(item), _covariate(item, covariate))
     return requests

@@ -55,7 +55,7 @@ def mixture(alpha: float, tightest_at: float = TIGHTEST_AT) -> float:
     return math.sqrt((-2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))) / tightest_at)
 
 
-def half_width(standard_error: float, units: int, alpha: float, tightest_at: float = TIGHTEST_AT) -> float:
+def half_width(standard_error: float, units: float, alpha: float, tightest_at: float = TIGHTEST_AT) -> float:
     """Half the width of the interval around an estimate from `units` units with that standard error (eq. 9)."""
     spread = units * mixture(alpha, tightest_at) ** 2
     return standard_error * math.sqrt(2 * (spread + 1) / spread * math.log(math.sqrt(spread + 1) / alpha))
