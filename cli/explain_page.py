@@ -11,7 +11,11 @@ from tidemill.pages.markup import Markup, element, join
 
 Facts = Mapping[str, Any]
 _META = Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">')
-_OWN = "td:last-child { min-width: 34ch; } td:nth-child(2) { white-space: nowrap; min-width: 0; }"
+_OWN = """
+.looks th:first-child, .looks td { min-width: 0; } .looks td { font-size: 14px; padding: 7px 8px; }
+.looks td:nth-child(2), .looks td:nth-child(6) { white-space: nowrap; } .looks td:last-child { min-width: 26ch; }
+.note.holds { border-color: var(--gain); }
+"""
 _HEADS = ("look", "at (UTC)", "weight", "challenger", "champion", "difference", "verdict", "made again", "why")
 GOALS = {"not_worse": "not worse by {} or more", "better": "better by more than {}"}
 
@@ -25,9 +29,9 @@ def page(facts: Facts) -> str:
     body = [
         element("h1", title),
         element("p", _summary(facts), class_="soft"),
-        element("p", verified(facts), class_="note"),
+        element("p", verified(facts), class_="note holds" if holds(facts) else "note"),
         element("section", *plot),
-        element("section", element("h2", "The looks"), element("div", _table(facts), class_="wide sheet")),
+        element("section", element("h2", "The looks"), element("div", _table(facts), class_="wide sheet looks")),
     ]
     head = [_META, element("title", title), element("style", Markup(STYLE + PLOT + _OWN))]
     html = element("html", element("head", *head), element("body", element("main", *body)), lang="en")
@@ -44,6 +48,11 @@ _WORDS = (
 def goal(facts: Facts) -> str:
     """The goal in words."""
     return GOALS[facts["goal"]].format(number(facts["margin"]))
+
+
+def holds(facts: Facts) -> bool:
+    """Whether the record says what was done: every look there, made again the same, the decision following."""
+    return bool(facts["same"] and not facts["missing"] and facts["follows"] is not False)
 
 
 def verified(facts: Facts) -> str:

@@ -52,17 +52,19 @@ def explain(
     """
     deployment = Deployment.of(stage)
     deployment.require_project(project)
+    from cli.explain_page import holds
+
     facts = explained(deployment, project, release)
     show.emit(facts, as_json=as_json, people=_tables)
     if html is not None:
         _write(html, facts)
-    if not facts["same"] or facts["missing"] or facts["follows"] is False:
+    if not holds(facts):
         raise Refused(f"the record of release {facts['release_id']} does not hold; see the looks above")
 
 
 def explained(deployment: Deployment, project: str, release_id: str | None) -> Facts:
     """What `tidemill.release.explain` makes of a release's record. Raises NotFound."""
-    # Not at the top: what computes is needed by this command alone.
+    # Not at the top: what computes and draws is needed by this command alone.
     from tidemill.release.explain import explain as make_again
 
     found = reading.release(deployment.index, deployment.objects, project, release_id)
