@@ -12,8 +12,9 @@ from tidemill.pages.markup import Markup, element, join
 Facts = Mapping[str, Any]
 _META = Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">')
 _OWN = """
-.looks th:first-child, .looks td { min-width: 0; } .looks td { font-size: 14px; padding: 7px 8px; }
-.looks td:nth-child(2), .looks td:nth-child(6) { white-space: nowrap; } .looks td:last-child { min-width: 26ch; }
+.looks th, .looks td { overflow-wrap: normal; min-width: 0; padding: 7px 8px; }
+.looks td { font-size: 13px; white-space: nowrap; } .looks td:last-child { white-space: normal; min-width: 16ch; }
+.looks thead th { white-space: nowrap; }
 .note.holds { border-color: var(--gain); }
 """
 _HEADS = ("look", "at (UTC)", "weight", "challenger", "champion", "difference", "verdict", "made again", "why")
@@ -93,13 +94,13 @@ def _row(look: Facts) -> Markup:
         bounds = f"{number(found['difference'])} [{number(found['lower'])}, {number(found['upper'])}]"
     same = "same" if look["same"] else f"{look['again']['verdict']} ({', '.join(look['differs'])})"
     cells = [
-        str(look["at"])[:19].replace("T", " "),
+        str(look["at"])[:16].replace("T", " "),
         f"{look['weight']:.0%}",
         *[_arm(look["arms"][side]) for side in ("challenger", "champion")],
         bounds,
         look["verdict"],
         element("span", same, class_="gain" if look["same"] else "loss"),
-        look["reason"],
+        look["reason"].split(": difference of loss")[0],
     ]
     return element("tr", element("th", str(look["look"])), *[element("td", join(cell)) for cell in cells])
 

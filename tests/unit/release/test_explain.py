@@ -8,6 +8,7 @@ import pytest
 
 from tidemill import names
 from tidemill.release.explain import explain
+from tidemill.release.sample_ratio import chi_squared_p, sequential_p
 
 
 def record(world: Any, release_id: str) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any] | None]:
@@ -93,6 +94,11 @@ def test_records_from_before_covariates_and_missing_outcomes_are_read(made: Any)
     for look in looks:
         for name in ("metric", "unit", "covariate", "goal", "days", "missing_outcomes", "theta"):
             del look[name]
+        counts = [look["arms"][side]["requests"] for side in ("challenger", "champion")]
+        look["sample_ratio"] = {
+            "p": sequential_p(*counts, look["weight"], focus=0),
+            "chi_squared_p": chi_squared_p(*counts, look["weight"]),
+        }
         for arm in look["arms"].values():
             del arm["answered"], arm["sample"]["covariate"]
     found = explain(plan, looks, decision)

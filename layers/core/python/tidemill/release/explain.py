@@ -58,6 +58,7 @@ def arm(recorded: Mapping[str, Any]) -> Arm:
 
 def _look(plan: Mapping[str, Any], look: Mapping[str, Any]) -> Facts:
     sides = look["arms"]
+    focus = look["sample_ratio"].get("focus", 0.0)  # the first records had none
     again = judge(
         arm(sides["challenger"]),
         arm(sides["champion"]),
@@ -65,8 +66,11 @@ def _look(plan: Mapping[str, Any], look: Mapping[str, Any]) -> Facts:
         step=look["step"],
         look=look["look"],
         days=look.get("days"),
+        focus=focus,
     )
-    odd = [name for name in FIGURES if name in look and not alike(look[name], again.numbers[name])]
+    made = again.numbers | {"sample_ratio": again.numbers["sample_ratio"] | {"focus": focus}}
+    known = {**look, "sample_ratio": {**look["sample_ratio"], "focus": focus}}
+    odd = [name for name in FIGURES if name in known and not alike(known[name], made[name])]
     odd = (["verdict"] if again.word != look["verdict"] else []) + odd
     return {**look, "again": {"verdict": again.word, "reason": again.reason}, "differs": odd, "same": not odd}
 

@@ -46,16 +46,24 @@ def limits(rules: Rollout) -> Limits:
 
 
 def judge(
-    challenger: Arm, champion: Arm, *, rules: Rollout, step: int, look: int, days: float | None = None
+    challenger: Arm,
+    champion: Arm,
+    *,
+    rules: Rollout,
+    step: int,
+    look: int,
+    days: float | None = None,
+    focus: float = sample_ratio.FOCUS,
 ) -> Verdict:
     """The verdict at look number `look` (from 1) of a release at `step` (from 0) that is `days` old.
 
-    Without `days` (records from before they were kept) there is no maximum duration but `max_looks`.
+    Without `days` (records from before they were kept) there is no maximum duration but `max_looks`. `focus` is of
+    the test of the sample ratio; records tell theirs.
     """
     weight = rules.steps[step]
     alpha = rules.alpha / len(rules.steps)
     interval = sequential.difference(*sequential.adjusted(challenger.sample, champion.sample), alpha)
-    ratio_p = sample_ratio.sequential_p(challenger.requests, champion.requests, weight)
+    requests = challenger.requests, champion.requests
     numbers: dict[str, Any] = {
         "arms": {"challenger": asdict(challenger), "champion": asdict(champion)},
         "difference": asdict(interval) if interval else None,
@@ -65,24 +73,25 @@ def judge(
         "weight": weight,
         "days": days,
         "sample_ratio": {
-            "p": ratio_p,
-            "chi_squared_p": sample_ratio.chi_squared_p(challenger.requests, champion.requests, weight),
+            "p": sample_ratio.sequential_p(*requests, weight, focus=focus),
+            "chi_squared_p": sample_ratio.chi_squared_p(*requests, weight),
+            "focus": focus,
         },
-        "missing_outcomes": {"p": _missing_p(challenger, champion, weight)},
+        "missing_outcomes": {"p": _missing_p(challenger, champion, weight, focus)},
         "theta": sequential.slope(challenger.sample, champion.sample) if challenger.sample.covariate else None,
     }
-    found = _mismatch(challenger, champion, numbers) or _decide(challenger, champion, interval, rules, step)
-    word, reason = found
+    mismatch = _mismatch(challenger, champion, numbers)
+    word, reason = mismatch or _decide(challenger, champion, interval, rules, step)
     if word == "continue" and (over := _over(rules, look, days)):
         word, reason = rules.undecided, f"undecided after {over} ({reason})"
     return Verdict(word, reason, numbers)
 
 
-def _missing_p(challenger: Arm, champion: Arm, weight: float) -> float | None:
+def _missing_p(challenger: Arm, champion: Arm, weight: float, focus: float) -> float | None:
     """None where it was not counted."""
     if challenger.answered is None or champion.answered is None:
         return None
-    return sample_ratio.sequential_p(challenger.answered, champion.answered, weight)
+    return sample_ratio.sequential_p(challenger.answered, champion.answered, weight, focus=focus)
 
 
 def _over(rules: Rollout, look: int, days: float | None) -> str | None:
