@@ -8,14 +8,14 @@ grows, so that a larger weight only ever moves entities from the champion to tha
 import hashlib
 from collections.abc import Sequence
 
-_HEX = 13  # what a double holds exactly, so that no point is 1
+_DIGITS = 13  # 52 bits, which a double holds exactly, so that no point is 1
 
 
 def point(entity_id: str, salt: str) -> float:
-    """The place of an entity: uniform in [0, 1) over entities, and independent of it under another salt. 52 bits of
-    SHA-256 of both, with the length of the salt, so that no two pairs are the same text."""
+    """The place of an entity: uniform in [0, 1) over entities, and independent of it under another salt. Of SHA-256
+    of both, with the length of the salt, so that no two pairs are the same text."""
     digest = hashlib.sha256(f"{len(salt)}:{salt}{entity_id}".encode()).hexdigest()
-    return int(digest[:_HEX], 16) / 16**_HEX
+    return int(digest[:_DIGITS], 16) / 2.0 ** (4 * _DIGITS)
 
 
 def arm(entity_id: str, salt: str, weights: Sequence[float]) -> int:
