@@ -15,6 +15,8 @@ from tidemill.projects import Project
 
 Facts = dict[str, Any]
 EXPERIMENTS = 2000
+USUAL_TAILS = 16.0
+"""Where only the scatter is told: the worst loss of a release lies four standard deviations from the mean."""
 QUANTILES: list[show.Column] = [
     ("share of challengers promoted", lambda row: show.percent(row["share"])),
     ("requests", lambda row: _whole(row["requests"])),
@@ -109,6 +111,7 @@ def _traffic(
             "sd": sd,
             "units_per_day": requests_per_day * outcomes,
             "requests_per_day": requests_per_day,
+            "tails": USUAL_TAILS * sd**2,
         }
     found = _captured(problem, days, stage)
     if found is None:
@@ -154,7 +157,7 @@ def _facts(problem: Project, traffic: Facts, difference: float, power: float, se
     from tidemill.release.verdict import limits
 
     rules = problem.rollout
-    known = Traffic(traffic["sd"], traffic["units_per_day"], traffic["requests_per_day"])
+    known = Traffic(traffic["sd"], traffic["units_per_day"], traffic["requests_per_day"], traffic["tails"])
     if known.sd <= 0 or known.units_per_day <= 0:
         raise Usage(
             "--sd and --requests-per-day must be above 0: without scatter or traffic nothing can be planned"

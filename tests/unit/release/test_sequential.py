@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from tidemill.release.sequential import Covariate, Sample, adjusted, difference, half_width, mixture, slope
+from tidemill.release.sequential import (
+    Covariate,
+    Sample,
+    adjusted,
+    difference,
+    guarded,
+    half_width,
+    mixture,
+    slope,
+)
 
 
 def moments(total: float, squares: float, units: int) -> tuple[float, float]:
@@ -146,3 +155,15 @@ def test_a_real_difference_is_found() -> None:
     interval = difference(Sample(300, 0.75, 0.09), Sample(2700, 0.6, 0.09), alpha=0.05)
     assert interval is not None
     assert interval.lower > 0
+
+
+def test_a_unit_is_added_at_either_end_of_what_both_arms_have_seen() -> None:
+    ours, theirs = Sample(20, 0.0, 0.0, least=0.0, most=0.0), Sample(180, 0.02, 0.0196, least=0.0, most=1.0)
+    safe = guarded(ours, theirs, 2)
+    assert safe[0].variance == pytest.approx(2 * 1 / 20)
+    assert safe[1].variance == pytest.approx(0.0196 + 2 * (0.98**2 + 0.02**2) / 180)
+    assert [sample.mean for sample in safe] == [0.0, 0.02]
+    unknown = Sample(20, 0.0, 0.0)
+    assert guarded(unknown, theirs) == (unknown, theirs)
+    same = Sample(50, 0.5, 0.0, least=0.5, most=0.5)
+    assert difference(*guarded(same, same), 0.05) is None

@@ -13,7 +13,7 @@ from scipy.stats import binom
 from tidemill.projects import Rollout
 from tidemill.release import sample_ratio
 from tidemill.release.experiment import Arm
-from tidemill.release.power import Traffic, forecast
+from tidemill.release.power import Traffic, forecast, observed
 from tidemill.release.sequential import Covariate, Sample
 from tidemill.release.verdict import judge
 
@@ -91,11 +91,15 @@ def _arm(loss: Rows, known: Rows, mask: Rows, has: Rows, batch: int, told: bool,
 
     variance, width = spread(loss, loss, mean**2), spread(known, known, middle**2)
     shared = (sums(loss * known * counted) - units * mean * middle) / free
-    columns = [each.tolist() for each in (requests, units, mean, variance, middle, width, shared)]
+    least, most = (
+        end.accumulate(end.reduce(np.where(counted, loss, none).reshape(len(loss), -1, batch), axis=2), axis=1)
+        for end, none in ((np.minimum, np.inf), (np.maximum, -np.inf))
+    )
+    columns = [each.tolist() for each in (requests, units, mean, variance, middle, width, shared, least, most)]
     return [
         [
-            Arm(variant, r, Sample(u, m, v, Covariate(x, w, c) if told else None), u)
-            for r, u, m, v, x, w, c in zip(*row, strict=True)
+            Arm(variant, r, Sample(u, m, v, Covariate(x, w, c) if told else None, low, high), u)
+            for r, u, m, v, x, w, c, low, high in zip(*row, strict=True)
         ]
         for row in zip(*columns, strict=True)
     ]
@@ -131,6 +135,52 @@ def test_a_challenger_that_is_worse_by_the_margin_is_hardly_ever_promoted() -> N
     assert found["roll_back"] > 500
 
 
+@dataclass(frozen=True)
+class Rare(World):
+    """Losses of which most are 0: of errors that are rare, the challenger's more frequent by `difference`."""
+
+    champion: float = 0.02
+
+    def draw(
+        self, rng: np.random.Generator, shape: tuple[int, int], weight: float
+    ) -> tuple[Rows, Rows, Rows, Rows]:
+        chosen = rng.random(shape) < weight
+        loss = (rng.random(shape) < self.champion + self.difference * chosen) * 1.0
+        return loss, loss * 0, chosen, np.ones(shape, dtype=bool)
+
+
+@dataclass(frozen=True)
+class Sure(World):
+    """Log losses of a model that is mostly sure, and of a challenger that is too sure: worse by `difference`."""
+
+    difference: float = 0.0596
+
+    def draw(
+        self, rng: np.random.Generator, shape: tuple[int, int], weight: float
+    ) -> tuple[Rows, Rows, Rows, Rows]:
+        chosen, probability = rng.random(shape) < weight, np.clip(rng.beta(0.3, 0.3, shape), 1e-6, 1 - 1e-6)
+        truth = rng.random(shape) < probability
+        odds = np.log(probability / (1 - probability)) * np.where(chosen, 2, 1)
+        loss = np.minimum(np.log1p(np.exp(np.where(truth, -odds, odds))), 13.8)
+        return loss, loss * 0, chosen, np.ones(shape, dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("world", "metric"),
+    [
+        (Rare(0.02), "accuracy"),
+        (Rare(0.05, champion=0.05), "accuracy"),
+        (Rare(0.05, champion=0.001), "accuracy"),
+        (Sure(), None),
+    ],
+)
+def test_rare_losses_that_a_small_arm_has_not_seen_promote_nothing(world: World, metric: Any) -> None:
+    # From 20 units in the smaller arm on. Without the added units a third of these is promoted.
+    rules = Rollout(steps=(0.1,), margin=world.difference, metric=metric, min_units=20)
+    ends = play(world, rules, experiments=2000, batch=40, looks=60, seed=12)
+    assert at_most(words(ends)["promote"], 2000, 0.05)
+
+
 def test_an_adjusted_interval_keeps_its_promise_and_decides_sooner() -> None:
     adjusted = Rollout(steps=(0.3,), goal="better", margin=0, min_units=30, covariate="moon")
     found = words(play(World(correlated=True), adjusted, experiments=2000, batch=100, looks=30, seed=4))
@@ -143,11 +193,19 @@ def test_an_adjusted_interval_keeps_its_promise_and_decides_sooner() -> None:
     assert sure[0] > sure[1]
 
 
+def traffic() -> Traffic:
+    """As it is learned from a thousand losses of the champion's, 250 a day."""
+    losses = World().draw(np.random.default_rng(0), (1, 1000), 0.5)[0]
+    sample = Sample(1000, losses.mean(), losses.var(ddof=1), None, losses.min(), losses.max())
+    found = observed(Arm("2", 1000, sample), requests=1000, days=4)
+    assert found is not None
+    return found
+
+
 def test_a_planned_release_is_promoted_by_then_as_often_as_planned() -> None:
     # 80 % of such challengers shall be promoted by then; so many are, with losses that are not normal.
     rules = Rollout(steps=(0.3,), look_minutes=1440, margin=0.06, min_units=30)
-    sd = float(World().draw(np.random.default_rng(0), (400, 1000), 0.5)[0].std())
-    plan = forecast(rules, Traffic(sd, 250, 250), 0.0, power=0.8, experiments=4000, seed=7)
+    plan = forecast(rules, traffic(), 0.0, power=0.8, experiments=4000, seed=7)
     looks = round(plan["units"] / 250)
     ends = play(World(), rules, experiments=800, batch=250, looks=looks, seed=8)
     assert words(ends)["promote"] / 800 == pytest.approx(0.8, rel=0.1)
@@ -234,8 +292,7 @@ def test_ten_thousand_whole_releases_keep_alpha(seed: int) -> None:
 @pytest.mark.heavy
 def test_power_of_two_steps_is_that_of_the_plan() -> None:
     rules = Rollout(steps=(0.3, 0.5), look_minutes=1440, margin=0.06, min_units=50)
-    sd = float(World().draw(np.random.default_rng(0), (400, 1000), 0.5)[0].std())
-    plan = forecast(rules, Traffic(sd, 250, 250), 0.0, power=0.8, experiments=8000, seed=7)
+    plan = forecast(rules, traffic(), 0.0, power=0.8, experiments=8000, seed=7)
     planned = round(plan["units"] / 250)
     ends = play(World(), rules, experiments=2000, batch=250, looks=math.ceil(planned), seed=8)
     assert sum(word == "promote" and look <= planned for word, look in ends) / 2000 == pytest.approx(0.8, rel=0.1)

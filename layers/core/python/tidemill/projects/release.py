@@ -15,6 +15,8 @@ Metric = Literal[
 RATIOS = ("precision", "recall")
 OF_TWO = (*RATIOS, "cost")
 """Metrics that are of two outcomes, 0 and 1, alone."""
+ALL_OR_NOTHING = ("accuracy", *OF_TWO)
+"""Metrics by which a prediction has a loss or none, and most have none."""
 
 
 class Rollout(Strict):

@@ -12,8 +12,8 @@ _DIGITS = 13  # 52 bits, which a double holds exactly, so that no point is 1
 
 
 def point(entity_id: str, salt: str) -> float:
-    """The place of an entity: uniform in [0, 1) over entities, and independent of it under another salt. Of SHA-256
-    of both, with the length of the salt, so that no two pairs are the same text."""
+    """An entity's place: uniform in [0, 1) over entities, and independent of it under another salt. By SHA-256
+    of both, with the salt's length, so that no two pairs are the same text."""
     digest = hashlib.sha256(f"{len(salt)}:{salt}{entity_id}".encode()).hexdigest()
     return int(digest[:_DIGITS], 16) / 2.0 ** (4 * _DIGITS)
 

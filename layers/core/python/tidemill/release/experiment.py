@@ -10,7 +10,7 @@ import gzip
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -152,12 +152,14 @@ def _sample(units: Sequence[_Unit], usual: float | None, *, as_ratio: bool) -> S
     if as_ratio:
         ratio = lost.sum() / counted.sum()
         values = ratio + (lost - ratio * counted) / counted.mean()
-    mean = float(values.mean())
+    found = Sample(
+        len(units), float(values.mean()), _spread(values), least=float(values.min()), most=float(values.max())
+    )
     if usual is None:
-        return Sample(len(units), mean, _spread(values))
+        return found
     known = np.array([np.mean(unit.covariates) if unit.covariates else usual for unit in units])
     shared = float(np.cov(values, known)[0, 1]) if len(units) > 1 else 0.0
-    return Sample(len(units), mean, _spread(values), Covariate(float(known.mean()), _spread(known), shared))
+    return replace(found, covariate=Covariate(float(known.mean()), _spread(known), shared))
 
 
 def _spread(values: NDArray[np.float64]) -> float:

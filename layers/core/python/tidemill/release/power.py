@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tidemill.projects import Rollout
 from tidemill.release.experiment import Arm
 from tidemill.release.sequential import half_width
-from tidemill.release.verdict import limits
+from tidemill.release.verdict import added, limits
 
 SHARES = (0.1, 0.25, 0.5, 0.8, 0.9)
 MOST_LOOKS = 1000
@@ -33,6 +33,8 @@ class Traffic:
     sd: float
     units_per_day: float
     requests_per_day: float
+    tails: float = 0.0
+    """Of the units that are added at either end (`sequential.guarded`): their squared distances from the mean."""
 
 
 def observed(champion: Arm, *, requests: int, days: float) -> Traffic | None:
@@ -45,7 +47,10 @@ def observed(champion: Arm, *, requests: int, days: float) -> Traffic | None:
     if sample.covariate and sample.covariate.variance > 0:
         left -= sample.covariate.covariance**2 / sample.covariate.variance
     share = requests / champion.requests
-    return Traffic(math.sqrt(max(left, 1e-12)), sample.units * share / days, requests / days)
+    tails = 0.0
+    if sample.least is not None and sample.most is not None:
+        tails = (sample.most - sample.mean) ** 2 + (sample.mean - sample.least) ** 2
+    return Traffic(math.sqrt(max(left, 1e-12)), sample.units * share / days, requests / days, tails)
 
 
 def units_at(distance: float, sd: float, weight: float, alpha: float) -> float:
@@ -96,7 +101,8 @@ def simulate(rules: Rollout, traffic: Traffic, difference: float, *, experiments
             total[arm, live] += rng.normal(mean * drawn, traffic.sd * np.sqrt(drawn))
         ready = live[count[:, live].min(axis=0) >= rules.min_units]
         gap = total[0, ready] / count[0, ready] - total[1, ready] / count[1, ready]
-        half = traffic.sd * np.sqrt((1 / count[:, ready]).sum(axis=0)) * factors[own[ready]]
+        variance = traffic.sd**2 + added(rules) * traffic.tails / count[:, ready]
+        half = np.sqrt((variance / count[:, ready]).sum(axis=0)) * factors[own[ready]]
         good = gap + half < within.reach
         bad = ~good & (gap - half > within.hopeless)
         onward = ready[good & (step[ready] < len(rules.steps) - 1)]

@@ -14,7 +14,7 @@ is smaller by the squared correlation.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Units of both arms together at which the interval is tightest. Elsewhere it is as valid and a little wider: at
 # ten times fewer or more units by less than a third of what the best choice for that number would give.
@@ -33,12 +33,15 @@ class Covariate:
 
 @dataclass(frozen=True)
 class Sample:
-    """Units of one arm: how many, their mean loss, and its unbiased variance (0 for fewer than two)."""
+    """Units of one arm: how many, their mean loss, and its unbiased variance (0 for fewer than two); what the
+    covariate says of them; the least and the most of their losses."""
 
     units: int
     mean: float
     variance: float
     covariate: Covariate | None = None
+    least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,29 @@ def half_width(standard_error: float, units: float, alpha: float, tightest_at: f
     """Half the width of the interval around an estimate from `units` units with that standard error (eq. 9)."""
     spread = units * mixture(alpha, tightest_at) ** 2
     return standard_error * math.sqrt(2 * (spread + 1) / spread * math.log(math.sqrt(spread + 1) / alpha))
+
+
+def guarded(challenger: Sample, champion: Sample, times: int = 1) -> tuple[Sample, Sample]:
+    """Both samples with the variance that they would have if `times` more units had come out worst, and as many
+    best, of all that either arm has seen.
+
+    The asymptotic interval takes the sample's variance for the true one. Where much of the loss is in rare units
+    (errors in a hundred, sure predictions that were wrong), a small arm has often seen none: its variance is far
+    too small, and a worse challenger would be promoted many times as often as alpha says. Added observations are
+    the remedy of Agresti and Coull (Amer. Statist. 52, 1998) for shares; they weigh less with every unit. As they
+    are, where the extremes were not recorded.
+    """
+    ends = [(sample.least, sample.most) for sample in (challenger, champion)]
+    least = [low for low, _ in ends if low is not None]
+    most = [high for _, high in ends if high is not None]
+    if len(least) < 2 or len(most) < 2:
+        return challenger, champion
+
+    def widened(sample: Sample) -> Sample:
+        away = (max(most) - sample.mean) ** 2 + (sample.mean - min(least)) ** 2
+        return replace(sample, variance=sample.variance + times * away / sample.units)
+
+    return widened(challenger), widened(champion)
 
 
 def slope(challenger: Sample, champion: Sample) -> float:
@@ -85,7 +111,7 @@ def adjusted(challenger: Sample, champion: Sample) -> tuple[Sample, Sample]:
     def without(sample: Sample, covariate: Covariate) -> Sample:
         mean = sample.mean - theta * (covariate.mean - everywhere)
         spread = sample.variance - 2 * theta * covariate.covariance + theta**2 * covariate.variance
-        return Sample(sample.units, mean, max(0.0, spread))
+        return replace(sample, mean=mean, variance=max(0.0, spread), covariate=None)
 
     return without(challenger, ours), without(champion, theirs)
 

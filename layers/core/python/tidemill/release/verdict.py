@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tidemill.projects import Rollout
+from tidemill.projects.release import ALL_OR_NOTHING
 from tidemill.release import sample_ratio, sequential
 from tidemill.release.experiment import Arm
 
@@ -45,6 +46,11 @@ def limits(rules: Rollout) -> Limits:
     return Limits(rules.margin, 0.0) if rules.goal == "not_worse" else Limits(-rules.margin, -rules.margin)
 
 
+def added(rules: Rollout) -> int:
+    """Units that are added at either end (`sequential.guarded`): two where a loss is all or nothing."""
+    return 2 if rules.metric in ALL_OR_NOTHING else 1
+
+
 def judge(
     challenger: Arm,
     champion: Arm,
@@ -62,7 +68,8 @@ def judge(
     """
     weight = rules.steps[step]
     alpha = rules.alpha / len(rules.steps)
-    interval = sequential.difference(*sequential.adjusted(challenger.sample, champion.sample), alpha)
+    safe = sequential.guarded(challenger.sample, champion.sample, added(rules))
+    interval = sequential.difference(*sequential.adjusted(*safe), alpha)
     requests = challenger.requests, champion.requests
     numbers: dict[str, Any] = {
         "arms": {"challenger": asdict(challenger), "champion": asdict(champion)},
