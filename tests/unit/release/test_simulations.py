@@ -281,7 +281,7 @@ def _ratio_arms(counted: Rows, lost: Rows, mask: Rows, at: int) -> list[Arm]:
 
 
 def test_entities_seen_by_both_arms_keep_the_promise() -> None:
-    # 150 entities of their own mean loss, some asking often; a unit is an entity's mean in an arm, ever more exact.
+    # 150 entities of their own mean loss, some asking often; a unit is an entity's mean in an arm, ever more so.
     rng, experiments, requests, entities = np.random.default_rng(13), 1000, 1500, 150
     rules = Rollout(steps=(0.5,), goal="better", margin=0, min_units=20, unit="entity")
     often = 1 / np.arange(1, entities + 1)
