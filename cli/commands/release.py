@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.markup import escape
 
 from cli import reading, show
+from cli.commands import release_explain, release_plan
 from cli.deployment import Deployment
 from cli.errors import NotFound, Refused
 from cli.options import STAGE, Json, ProjectName, Stage
@@ -52,6 +53,10 @@ def promote(project: ProjectName, reason: Reason, stage: Stage = STAGE, as_json:
 def rollback(project: ProjectName, reason: Reason, stage: Stage = STAGE, as_json: Json = False) -> None:
     """End the running release in favour of the champion; without one, take back the latest promotion."""
     _settle(project, "roll_back", reason, stage, as_json)
+
+
+release_plan.register(app)
+release_explain.register(app)
 
 
 def _settle(

@@ -64,7 +64,9 @@ def most_probable(probabilities: dict[str, float]) -> str | None:
 
 def outcomes(
     project: ProjectName,
-    source: Annotated[str, typer.Argument(metavar="FILE|-", help="CSV or JSON: prediction_id, outcome.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="CSV or JSON: prediction_id, outcome, and reward where known.")
+    ],
     stage: Stage = STAGE,
     as_json: Json = False,
 ) -> None:
@@ -101,9 +103,21 @@ def _json(text: str) -> Any:
 def _outcomes(rows: Any) -> list[dict[str, Any]]:
     rows = rows.get("outcomes", rows) if isinstance(rows, dict) else rows
     try:
-        return [{"prediction_id": str(row["prediction_id"]), "outcome": row["outcome"]} for row in rows]
+        return [
+            {"prediction_id": str(row["prediction_id"]), "outcome": row["outcome"], **_reward(row)} for row in rows
+        ]
     except (KeyError, TypeError, csv.Error) as error:
         raise Usage(f"each outcome needs a prediction_id and an outcome ({error})") from error
+
+
+def _reward(row: dict[str, Any]) -> dict[str, float]:
+    """What the answer was worth, where the row says it."""
+    if row.get("reward") in (None, ""):
+        return {}
+    try:
+        return {"reward": float(row["reward"])}
+    except (TypeError, ValueError) as error:
+        raise Usage(f"a reward must be a number, not {row['reward']!r}") from error
 
 
 def _numeric(row: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cli.story.replay import instances
 from cli.story.scene import Scene
 from tidemill import names
 from tidemill.release import experiment
+from tidemill.release.losses import Measure
 
 PROJECT = "wines"
 ROWS = 150
@@ -78,7 +79,7 @@ def test_an_answer_is_a_name_and_its_outcome_comes_back(
     span = {"since": since, "until": datetime.now(UTC)}
     requests = experiment.read_requests(deployment.objects, PROJECT, **span)
     outcomes = experiment.read_outcomes(deployment.objects, PROJECT, **span)
-    arm = experiment.arm(requests, outcomes, variant=answer["variant"], task="classification")
+    (arm,) = experiment.arms(requests, outcomes, variants=[answer["variant"]], measure=Measure("log_loss"))
     losses = [-math.log(item["probabilities"][is_]) for item, is_ in zip(said, truth, strict=True)]
     assert (arm.requests, arm.sample.units) == (1, 1)
     assert math.isclose(arm.sample.mean, sum(losses) / len(losses), rel_tol=1e-6)

@@ -118,3 +118,11 @@ def test_weight_zero_and_one_leave_no_doubt():
     rng = random.Random(1)
     assert {draw(never, rng) for _ in range(100)} == {"1"}
     assert {draw(always, rng) for _ in range(100)} == {"2"}
+
+
+def test_of_10000_calls_at_weight_0_1_the_challenger_answers_its_share():
+    alias = {"FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"2": 0.1}}}
+    rng = random.Random(20130101)
+    drawn = Counter(draw(alias, rng) for _ in range(10_000))
+    assert set(drawn) == {"1", "2"}
+    assert abs(drawn["2"] / 10_000 - 0.10) <= 0.0078  # the 99 % interval

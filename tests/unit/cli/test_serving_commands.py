@@ -87,6 +87,22 @@ def test_what_is_no_outcome_is_told_before_anything_is_sent(
     assert sent == []
 
 
+def test_a_table_of_outcomes_may_bring_rewards(
+    run: Run, sent: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project(monkeypatch)
+    file = tmp_path / "happened.csv"
+    file.write_text("prediction_id,outcome,reward\nr.0,1,12.5\nr.1,0,\n")
+    assert run("outcomes", "flights", str(file)).exit_code == 0
+    assert sent == [
+        {"prediction_id": "r.0", "outcome": 1.0, "reward": 12.5},
+        {"prediction_id": "r.1", "outcome": 0.0},
+    ]
+    file.write_text("prediction_id,outcome,reward\nr.0,1,much\n")
+    done = run("outcomes", "flights", str(file))
+    assert (done.exit_code, "a reward must be a number, not 'much'" in done.stderr) == (2, True)
+
+
 def test_answers_show_the_most_probable_classes(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     chances = {"ebb": 0.05, "flood": 0.6, "slack": 0.3, "king": 0.05}
     predictions = [{"prediction_id": "r.0", "prediction": "flood", "probabilities": chances}]

@@ -55,6 +55,13 @@ def test_regression_is_measured_by_root_mean_squared_error() -> None:
         (changed(name="Tides!"), "name"),
         (changed(surprise=1), "surprise"),
         (changed(rollout={"steps": [1.5]}), "rollout.steps.0"),
+        (changed(rollout={"metric": "squared_error"}), "squared_error is of regression"),
+        (changed(rollout={"metric": "accuracy"}, task="regression"), "accuracy is of classification"),
+        (changed(rollout={"metric": "recall"}, task="regression"), "recall is of two outcomes"),
+        (changed(rollout={"covariate": "harbour"}), "'harbour' must be a numeric feature"),
+        (changed(rollout={"covariate": "high"}), "'high' must be a numeric feature"),
+        (changed(rollout={"covariate": "moon", "metric": "precision"}), "precision is about some of the units"),
+        (changed(rollout={"max_days": 60}), "rollout.max_days"),
         ([], "file"),
     ],
 )
@@ -81,6 +88,7 @@ def test_a_category_as_target_names_the_classes_in_their_order() -> None:
     ("document", "words"),
     [
         (named("spring"), "list two or more names"),
+        (named("spring", "neap", rollout={"metric": "cost"}), "cost is of two outcomes"),
         (named("spring", "neap", "spring"), "name each class once"),
         (named("7", 7), "name each class once"),
         (named(*range(101)), "at most 100"),

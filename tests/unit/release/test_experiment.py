@@ -9,8 +9,10 @@ import pytest
 from sklearn.metrics import log_loss as reference
 
 from tidemill import names
+from tidemill.projects import Rollout
+from tidemill.projects.recipe import Costs
 from tidemill.release import experiment
-from tidemill.release.losses import log_loss, squared_error
+from tidemill.release.losses import Answer, Loss, Measure, Outcome, log_loss, loss, squared_error
 
 T1 = timedelta(seconds=1)
 
@@ -31,7 +33,8 @@ def arms(world: Any, task: str = "classification", *variants: str) -> list[exper
     span = {"since": world.now, "until": world.now}
     requests = experiment.read_requests(world.objects, "tides", **span)
     outcomes = experiment.read_outcomes(world.objects, "tides", **span)
-    return [experiment.arm(requests, outcomes, variant=variant, task=task) for variant in variants or ("2",)]
+    measure = Measure(Rollout().measured(task))
+    return experiment.arms(requests, outcomes, variants=variants or ("2",), measure=measure)
 
 
 def test_log_loss_is_scikit_learns() -> None:
@@ -142,3 +145,96 @@ def test_days_between_are_read_too(world: Any) -> None:
     requests = experiment.read_requests(world.objects, "tides", since=since, until=world.now)
     assert len(requests) == 3
     assert len(list(world.objects.keys(names.captured("tides")))) == 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "said", "was", "expected"),
+    [
+        ("accuracy", Answer(1, 0.9), Outcome(0.0), Loss(1)),
+        ("accuracy", Answer("ebb", {"ebb": 0.4, "flood": 0.3}), Outcome("ebb"), Loss(0)),
+        ("accuracy", Answer("ebb", {"ebb": 0.4}), Outcome("flood"), Loss(1)),
+        ("accuracy", Answer("ebb", {"ebb": 0.4}), Outcome(1.0), None),
+        ("absolute_error", Answer(7.5), Outcome(9.0), Loss(1.5)),
+        ("squared_error", Answer(7.5), Outcome("ebb"), None),
+        ("cost", Answer(1, 0.9), Outcome(0.0), Loss(2)),
+        ("cost", Answer(0, 0.2), Outcome(1.0), Loss(5)),
+        ("cost", Answer(0, 0.2), Outcome(0.0), Loss(0)),
+        ("precision", Answer(1, 0.9), Outcome(0.0), Loss(1, 1)),
+        ("precision", Answer(0, 0.2), Outcome(1.0), Loss(0, 0)),
+        ("recall", Answer(0, 0.2), Outcome(1.0), Loss(1, 1)),
+        ("recall", Answer(1, 0.8), Outcome(0.0), Loss(0, 0)),
+        ("reward", Answer(1, 0.8), Outcome(0.0, 12.5), Loss(-12.5)),
+        ("reward", Answer("ebb", {"ebb": 1.0}), Outcome("ebb", -3.0), Loss(3.0)),
+        ("reward", Answer(1, 0.8), Outcome(0.0), None),
+        ("log_loss", Answer(1), Outcome(1.0), None),
+    ],
+)
+def test_the_loss_of_each_metric(metric: Any, said: Answer, was: Outcome, expected: Loss | None) -> None:
+    assert loss(metric, said, was, Costs(false_positive=2, false_negative=5)) == expected
+
+
+def measured(world: Any, measure: Measure, *variants: str) -> list[experiment.Arm]:
+    span = {"since": world.now, "until": world.now}
+    requests = experiment.read_requests(world.objects, "tides", **span, covariate=measure.covariate)
+    outcomes = experiment.read_outcomes(world.objects, "tides", **span)
+    return experiment.arms(requests, outcomes, variants=variants or ("2",), measure=measure)
+
+
+def test_a_reward_comes_with_the_outcome_and_requests_without_one_do_not_count(world: Any) -> None:
+    now = world.now
+    sent = [{**outcome("r.0", 1, now), "reward": 3.0}, {**outcome("s.0", 0, now), "reward": 5.0}]
+    sent.append(outcome("t.0", 1, now))
+    world.store([line(name, now, "2", 0.5) for name in "rst"], sent, "a")
+    (arm,) = measured(world, Measure("reward"))
+    assert (arm.requests, arm.answered, arm.sample.units, arm.sample.mean) == (3, 2, 2, -4.0)
+
+
+def test_a_unit_may_be_an_entity(world: Any) -> None:
+    now = world.now
+    captured = [{**line(name, now, "2", 0.9), "entity_id": who} for name, who in zip("rstu", "AAB", strict=False)]
+    captured.append(line("v", now, "2", 0.9))  # of nobody: a unit of its own
+    happened = [outcome(f"{name}.0", value, now) for name, value in zip("rstv", (1, 0, 1, 0), strict=True)]
+    world.store(captured, happened, "a")
+    (arm,) = measured(world, Measure("accuracy", unit="entity"))
+    assert (arm.requests, arm.answered, arm.sample.units) == (4, 4, 3)
+    assert arm.sample.mean == pytest.approx((0.5 + 0 + 1) / 3)
+    (arm,) = measured(world, Measure("accuracy"))
+    assert (arm.sample.units, arm.sample.mean) == (4, 0.5)
+
+
+def test_recall_is_the_ratio_of_sums_with_the_error_of_the_delta_method(world: Any) -> None:
+    rng, now = np.random.default_rng(3), world.now
+    captured, happened, lost, counted = [], [], [], []
+    for number in range(400):
+        chances, truth = rng.random(4), rng.integers(0, 2, 4)
+        captured.append(line(f"r{number}", now, "2", *chances))
+        happened += [outcome(f"r{number}.{place}", int(was), now) for place, was in enumerate(truth)]
+        lost.append(int(sum((np.round(chances) == 0) & (truth == 1))))
+        counted.append(int(truth.sum()))
+    world.store(captured, happened, "a")
+    (arm,) = measured(world, Measure("recall"))
+    ratio = sum(lost) / sum(counted)
+    assert arm.sample.units == sum(count > 0 for count in counted)
+    assert arm.sample.mean == pytest.approx(ratio)
+    pairs = np.array([lost, counted]).T
+    drawn = pairs[rng.integers(0, 400, (4000, 400))].sum(axis=1)
+    bootstrapped = (drawn[:, 0] / drawn[:, 1]).std()
+    assert math.sqrt(arm.sample.variance / arm.sample.units) == pytest.approx(bootstrapped, rel=0.06)
+
+
+def test_a_covariate_is_averaged_over_the_unit_and_a_missing_one_is_taken_for_the_usual(world: Any) -> None:
+    now = world.now
+    captured = [line("r", now, "2", 0.9, 0.9), line("s", now, "2", 0.4), line("t", now, "3", 0.7)]
+    for request, values in zip(captured, ((1.0, 3.0), (None,), (6.0,)), strict=True):
+        for item, value in zip(request["instances"], values, strict=True):
+            item["features"] = {"moon": value, "harbour": "a"}
+    happened = [outcome(i, 1, now) for i in ("r.0", "r.1", "s.0", "t.0")]
+    world.store(captured, happened, "a")
+    ours, theirs = measured(world, Measure("accuracy", covariate="moon"), "2", "3")
+    usual = (1 + 3 + 6) / 3
+    assert ours.sample.covariate is not None and theirs.sample.covariate is not None
+    assert ours.sample.covariate.mean == pytest.approx((2 + usual) / 2)
+    assert ours.sample.covariate.variance == pytest.approx(np.var([2, usual], ddof=1))
+    assert ours.sample.covariate.covariance == pytest.approx(np.cov([0, 1], [2, usual])[0, 1])
+    assert (theirs.sample.covariate.mean, theirs.sample.covariate.variance) == (6.0, 0.0)
+    assert measured(world, Measure("accuracy"))[0].sample.covariate is None

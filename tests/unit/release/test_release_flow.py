@@ -1,5 +1,7 @@
 """Releases from publication to the decision, over stores in memory: who answers which share, and what kills do."""
 
+import gzip
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -333,3 +335,59 @@ def test_superseding_survives_a_kill_at_any_call(make_world: Any, survive: Any) 
         world.shift(THREE, 0)
 
     assert survive(make, act) > 20
+
+
+def test_a_look_holds_what_its_verdict_was_made_from(make_world: Any) -> None:
+    world = make_world(metric="accuracy", covariate="moon", steps=[0.5])
+    world.released("tides-v00001")
+    world.experiment("tides-v00002")
+    world.shift("tides-v00002", 0)
+    world.traffic(("2", "3"), lambda variant: 0.5, name="a", weight=0.5)
+    world.now += timedelta(minutes=15)
+    world.judge("tides-v00002", 1)
+    folder = names.release("tides", "tides-v00002")
+    look, plan = world.fact(folder + "look-0001.json"), world.fact(folder + "plan.json")
+    assert plan["costs"] == {"false_positive": 1.0, "false_negative": 1.0}
+    assert (look["metric"], look["unit"], look["covariate"], look["goal"]) == (
+        "accuracy",
+        "request",
+        "moon",
+        "not_worse",
+    )
+    assert look["days"] == pytest.approx(15 / 1440)
+    for arm in look["arms"].values():
+        assert arm["answered"] == arm["requests"] == arm["sample"]["units"]
+        assert (arm["sample"]["least"], arm["sample"]["most"]) == (0.0, pytest.approx(0.8, abs=0.21))
+    assert look["missing_outcomes"]["p"] == look["sample_ratio"]["p"]
+
+
+def test_a_release_that_lasts_too_long_ends(make_world: Any) -> None:
+    world = make_world(max_days=2, margin=0)
+    world.released("tides-v00001")
+    world.experiment("tides-v00002")
+    world.shift("tides-v00002", 0)
+    found = []
+    for hours in (24, 24):
+        world.now += timedelta(hours=hours)
+        found.append(world.judge("tides-v00002"))
+    assert [each["verdict"] for each in found] == ["continue", "roll_back"]
+    assert "undecided after 2.0 days" in found[1]["reason"]
+
+
+def test_requests_without_outcomes_in_one_arm_alone_end_the_release(make_world: Any) -> None:
+    world = make_world(steps=[0.5])
+    world.released("tides-v00001")
+    world.experiment("tides-v00002")
+    world.shift("tides-v00002", 0)
+    world.traffic(("2", "3"), lambda variant: 0.5, name="a", weight=0.5)
+    (key,) = world.objects.keys(names.captured("tides"))
+    lines = [json.loads(line) for line in gzip.decompress(world.objects.get(key)).splitlines()]
+    lost = {item["prediction_id"] for line in lines if line["variant"] == "3" for item in line["instances"]}
+    (outcomes,) = world.objects.keys(names.outcomes("tides"))
+    kept = [
+        line for line in world.objects.get(outcomes).splitlines() if json.loads(line)["prediction_id"] not in lost
+    ]
+    world.objects.put(outcomes, b"\n".join(kept))
+    found = world.judge("tides-v00002")
+    assert found["verdict"] == "roll_back"
+    assert "outcomes are missing from one arm: 0 of" in found["reason"]

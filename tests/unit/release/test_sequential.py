@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from tidemill.release.sequential import Sample, difference, half_width, mixture
+from tidemill.release.sequential import (
+    Covariate,
+    Sample,
+    adjusted,
+    difference,
+    guarded,
+    half_width,
+    mixture,
+    slope,
+)
 
 
 def moments(total: float, squares: float, units: int) -> tuple[float, float]:
@@ -28,6 +37,56 @@ def test_half_widths_are_growthbooks() -> None:
     shares = [(p, p * (1 - p), n) for p, n in ((1396 / 3000, 3000), (2422 / 3461, 3461))]
     half = half_width(relative_error(*shares), 6461, 0.05, tightest_at=5000)
     assert (0.50386 - half, 0.50386 + half) == pytest.approx((0.40098, 0.60675), abs=1.5e-5)
+
+
+def with_covariate(post: tuple[float, float], pre: tuple[float, float], products: float, units: int) -> Sample:
+    covariance = (products - post[0] * pre[0] / units) / (units - 1)
+    return Sample(units, *moments(*post, units), Covariate(*moments(*pre, units), covariance))
+
+
+def test_an_adjusted_interval_is_growthbooks() -> None:
+    # gbstats, TestSequentialTTest.test_sequential_test_runs_ra: relative to the champion's mean before adjustment.
+    champion = with_covariate((1396.87, 52377.9767), (16.87, 527.9767), 1, 3000)
+    challenger = with_covariate((2422.7, 134698.29), (22.7, 1348.29), 1, 3461)
+    after = adjusted(challenger, champion)
+    base = champion.mean
+    gap = after[0].mean - after[1].mean
+    (theirs, ours) = ((each.mean, each.variance, each.units) for each in reversed(after))
+    half = half_width(relative_error(theirs, ours), 6461, 0.05, tightest_at=5000)
+    assert gap / base == pytest.approx(0.50338, abs=1e-5)
+    assert (gap / base - half, gap / base + half) == pytest.approx((-0.50969, 1.51646), abs=5e-5)
+
+
+def test_the_adjustment_is_that_of_a_regression() -> None:
+    rng = np.random.default_rng(7)
+    arms, samples = [], []
+    for units, shift in ((300, 0.1), (900, 0.0)):
+        known = rng.normal(2, 1.5, units)
+        lost = 0.8 * known + shift + rng.normal(0, 0.5, units)
+        cross = np.cov(lost, known)
+        covariate = Covariate(known.mean(), cross[1, 1], cross[0, 1])
+        samples.append(Sample(units, lost.mean(), cross[0, 0], covariate))
+        arms.append((known, lost))
+    theta = slope(*samples)
+    # Ordinary least squares of the loss on the arm and the covariate.
+    known, lost = (np.concatenate([arm[part] for arm in arms]) for part in (0, 1))
+    is_challenger = np.repeat([1.0, 0.0], [300, 900])
+    effect, coefficient = np.linalg.lstsq(np.c_[is_challenger, known, np.ones(1200)], lost, rcond=None)[0][:2]
+    assert theta == pytest.approx(coefficient)
+    ours, theirs = adjusted(*samples)
+    assert ours.mean - theirs.mean == pytest.approx(effect)
+    own = arms[0][1] - theta * arms[0][0]
+    assert ours.variance == pytest.approx(own.var(ddof=1))
+    before, after = difference(samples[0], samples[1], 0.05), difference(ours, theirs, 0.05)
+    assert before and after
+    assert after.upper - after.lower < 0.5 * (before.upper - before.lower)
+
+
+def test_a_covariate_that_says_nothing_or_is_of_one_arm_alone_changes_nothing() -> None:
+    flat, plain = Sample(50, 0.4, 0.1, Covariate(3.0, 0.0, 0.0)), Sample(60, 0.5, 0.1)
+    assert adjusted(flat, flat) == (flat, flat)
+    told = Sample(50, 0.4, 0.1, Covariate(3.0, 1.0, 0.2))
+    assert adjusted(told, plain) == (told, plain)
 
 
 def test_the_interval_is_tightest_where_it_is_tuned_to_be() -> None:
@@ -96,3 +155,15 @@ def test_a_real_difference_is_found() -> None:
     interval = difference(Sample(300, 0.75, 0.09), Sample(2700, 0.6, 0.09), alpha=0.05)
     assert interval is not None
     assert interval.lower > 0
+
+
+def test_a_unit_is_added_at_either_end_of_what_both_arms_have_seen() -> None:
+    ours, theirs = Sample(20, 0.0, 0.0, least=0.0, most=0.0), Sample(180, 0.02, 0.0196, least=0.0, most=1.0)
+    safe = guarded(ours, theirs, 2)
+    assert safe[0].variance == pytest.approx(2 * 1 / 20)
+    assert safe[1].variance == pytest.approx(0.0196 + 2 * (0.98**2 + 0.02**2) / 180)
+    assert [sample.mean for sample in safe] == [0.0, 0.02]
+    unknown = Sample(20, 0.0, 0.0)
+    assert guarded(unknown, theirs) == (unknown, theirs)
+    same = Sample(50, 0.5, 0.0, least=0.5, most=0.5)
+    assert difference(*guarded(same, same), 0.05) is None

@@ -7,7 +7,7 @@ import pytest
 from tidemill import canonical
 from tidemill.projects import Rollout
 from tidemill.release.experiment import Arm
-from tidemill.release.sequential import Sample
+from tidemill.release.sequential import Covariate, Sample
 from tidemill.release.verdict import Verdict, judge
 
 
@@ -73,3 +73,43 @@ def test_the_numbers_are_a_fact_that_can_be_written() -> None:
     for found in (look(0.1), look(0.1, units=0)):
         assert canonical.dumps(found.numbers)
     assert look(0.1, units=0).numbers["difference"] is None
+
+
+def test_a_challenger_that_shall_be_better_must_be_so_by_more_than_the_margin() -> None:
+    assert look(-0.2, goal="better").word == "advance"
+    assert "better by more than 0.05" in look(-0.2, goal="better").reason
+    assert look(-0.05, goal="better").word == "continue"
+    assert look(0.0, goal="better").word == "roll_back"
+    assert "surely not better" in look(0.0, goal="better").reason
+    assert [look(gap, goal="better", margin=0).word for gap in (-0.1, 0.0, 0.1)] == [
+        "advance",
+        "continue",
+        "roll_back",
+    ]
+
+
+def test_a_release_ends_after_the_longest_time_that_the_project_allows() -> None:
+    rules = Rollout(steps=(0.5,), margin=0.05)
+    arm = Arm("2", 100, Sample(100, 0.5, 0.09))
+    at = [judge(arm, arm, rules=rules, step=0, look=9, days=days) for days in (None, 29.9, 30.0)]
+    assert [found.word for found in at] == ["continue", "continue", "roll_back"]
+    assert "undecided after 30.0 days" in at[2].reason
+
+
+@pytest.mark.parametrize(("answered", "word"), [(450, "continue"), (330, "roll_back")])
+def test_outcomes_that_are_missing_from_one_arm_end_the_experiment(answered: int, word: str) -> None:
+    rules = Rollout(steps=(0.5,), margin=0.05)
+    champion = Arm("2", 1000, Sample(500, 0.5, 2.0), 500)
+    challenger = Arm("3", 1000, Sample(answered, 0.5, 2.0), answered)
+    found = judge(challenger, champion, rules=rules, step=0, look=1)
+    assert found.word == word
+    assert word == "continue" or "330 of 1000 requests of the challenger" in found.reason
+
+
+def test_a_covariate_decides_what_is_undecided_without_it() -> None:
+    rules = Rollout(steps=(0.5,), margin=0.02)
+    told = Sample(2000, 0.5, 0.09, Covariate(1.0, 1.0, 0.28))
+    plain = Sample(2000, 0.5, 0.09)
+    assert judge(Arm("3", 2000, plain), Arm("2", 2000, plain), rules=rules, step=0, look=1).word == "continue"
+    found = judge(Arm("3", 2000, told), Arm("2", 2000, told), rules=rules, step=0, look=1)
+    assert (found.word, found.numbers["theta"]) == ("promote", pytest.approx(0.28))

@@ -110,6 +110,7 @@ def test_outcomes_are_kept_with_the_time_they_came(api: Api) -> None:
         ({"outcomes": [{"prediction_id": "r", "outcome": 2}]}, 422, "outcomes[0].outcome"),
         ({"outcomes": [{"prediction_id": "r", "outcome": True}]}, 422, "outcomes[0].outcome"),
         ({"outcomes": [{"prediction_id": "r", "outcome": "1"}]}, 422, "outcomes[0].outcome"),
+        ({"outcomes": [{"prediction_id": "r", "outcome": 1, "reward": "2"}]}, 422, "outcomes[0].reward"),
         ("x" * 1_000_001, 413, None),
     ],
 )
@@ -119,6 +120,12 @@ def test_wrong_outcomes_are_told_where_and_nothing_is_kept(
     found, answer = api.call("POST", "/projects/tides/outcomes", body)
     assert (found, answer.get("field")) == (status, field)
     assert list(api.objects.keys("")) == []
+
+
+def test_an_outcome_may_bring_a_reward(api: Api) -> None:
+    sent = {"outcomes": [{"prediction_id": "r.0", "outcome": 1, "reward": -2.5}]}
+    assert api.call("POST", "/projects/tides/outcomes", sent)[0] == 202
+    assert api.lines("tides")[0]["reward"] == -2.5
 
 
 def test_an_outcome_of_a_regression_is_any_finite_number(api: Api) -> None:

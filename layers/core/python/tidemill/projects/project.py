@@ -12,7 +12,7 @@ from tidemill.projects.gates import Gates, Slices
 from tidemill.projects.inputs import features_fault, inputs_of
 from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.recipe import Costs, Recipe
-from tidemill.projects.release import Rollout
+from tidemill.projects.release import Rollout, rollout_fault
 from tidemill.projects.search import Search
 from tidemill.projects.strict import Strict
 
@@ -78,7 +78,7 @@ class Project(Strict):
             raise ValueError(f"search.algorithms: own needs projects/{self.name}/recipe.py; see docs/recipes.md")
         if self.search.asks_for("fairness_gap") and (self.task == "regression" or not self.protected):
             raise ValueError("search: fairness_gap compares decisions between groups; name `sensitive` columns")
-        if fault := settings_fault(self):
+        if fault := settings_fault(self) or rollout_fault(self):
             raise ValueError(fault)
         if self.split.by == "entity" and not self.entity:
             raise ValueError("split.by: entity needs `entity`, the column that names whom a row is about")

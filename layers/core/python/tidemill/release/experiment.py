@@ -1,6 +1,6 @@
 """The data of an experiment: captured predictions joined with outcomes, as units per arm.
 
-JudgeExperiment calls it. A unit is a request: its instances share an assignment, so only requests are
+JudgeExperiment calls it. A unit is a request, or an entity: its instances share an assignment, so they are not
 independent. Only requests answered since the traffic last changed count, for the sample ratio and for the
 comparison alike: pooled over steps with different weights, a drift of the loss over time would look like a
 difference between the arms (Simpson's paradox), and the ratio would be against no one weight.
@@ -9,52 +9,78 @@ difference between the arms (Simpson's paradox), and the ratio would be against 
 import gzip
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidemill import names
 from tidemill.ports import ObjectStore
-from tidemill.release.losses import Answer, Outcome, loss
-from tidemill.release.sequential import Sample
+from tidemill.projects.release import RATIOS
+from tidemill.release.losses import Answer, Measure, Outcome, loss
+from tidemill.release.sequential import Covariate, Sample
 
 
 @dataclass
 class Request:
-    """What one request was answered, by whom: prediction id → what the loss is taken of."""
+    """What one request was answered, by whom, about whom, when: prediction id → what the loss is taken of, and the
+    value of the covariate."""
 
     variant: str
-    answers: dict[str, Answer] = field(default_factory=dict)
+    entity: str | None = None
+    at: str = ""
+    answers: dict[str, tuple[Answer, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm since the traffic last changed: all its requests, and the sample of those with an outcome."""
+    """One arm since the traffic last changed: all its requests, those with an outcome that counts (None in records
+    from before it was counted), and the sample of its units."""
 
     variant: str
     requests: int
     sample: Sample
+    answered: int | None = None
 
 
-def read_requests(objects: ObjectStore, project: str, *, since: datetime, until: datetime) -> dict[str, Request]:
+@dataclass
+class _Unit:
+    """What is summed of a request or an entity."""
+
+    lost: float = 0.0
+    counted: float = 0.0
+    covariates: list[float] = field(default_factory=list)
+
+
+def read_requests(
+    objects: ObjectStore, project: str, *, since: datetime, until: datetime, covariate: str | None = None
+) -> dict[str, Request]:
     """Requests answered since `since`, by request id. A prediction captured twice counts once."""
     requests: dict[str, Request] = {}
     for line in _lines(objects, partial(names.captured, project), since, until):
         if datetime.fromisoformat(line["at"]) < since:
             continue
-        request = requests.setdefault(line["request_id"], Request(line["variant"]))
+        request = requests.setdefault(
+            line["request_id"], Request(line["variant"], line.get("entity_id"), line["at"])
+        )
         for item in line["instances"]:
-            request.answers[item["prediction_id"]] = _answer(item)
+            request.answers[item["prediction_id"]] = (_answer(item), _covariate(item, covariate))
     return requests
 
 
 def _answer(item: Mapping[str, Any]) -> Answer:
-    found: Answer = item.get("probabilities") or item.get("probability", item["prediction"])
-    return found
+    return Answer(item["prediction"], item.get("probabilities") or item.get("probability"))
+
+
+def _covariate(item: Mapping[str, Any], name: str | None) -> float | None:
+    value = item.get("features", {}).get(name) if name else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def read_outcomes(objects: ObjectStore, project: str, *, since: datetime, until: datetime) -> dict[str, Outcome]:
@@ -63,21 +89,81 @@ def read_outcomes(objects: ObjectStore, project: str, *, since: datetime, until:
     for line in _lines(objects, partial(names.outcomes, project), since, until):
         received = datetime.fromisoformat(line["at"])
         known = latest.get(line["prediction_id"])
-        outcome = line["outcome"] if isinstance(line["outcome"], str) else float(line["outcome"])
-        if (isinstance(outcome, str) or math.isfinite(outcome)) and (known is None or known[0] <= received):
-            latest[line["prediction_id"]] = (received, outcome)
+        value = line["outcome"] if isinstance(line["outcome"], str) else float(line["outcome"])
+        if (isinstance(value, str) or math.isfinite(value)) and (known is None or known[0] <= received):
+            latest[line["prediction_id"]] = (received, Outcome(value, line.get("reward")))
     return {prediction_id: outcome for prediction_id, (_, outcome) in latest.items()}
 
 
-def arm(requests: Mapping[str, Request], outcomes: Mapping[str, Outcome], *, variant: str, task: str) -> Arm:
-    """The arm of that variant. A unit is the mean loss over a request's instances that have an outcome."""
-    own = [request for request in requests.values() if request.variant == variant]
-    known = ([loss(task, a, outcomes[i]) for i, a in request.answers.items() if i in outcomes] for request in own)
-    lost = ([each for each in losses if each is not None] for losses in known)
-    units = np.array([np.mean(losses) for losses in lost if losses])
-    mean = float(units.mean()) if units.size else 0.0
-    spread = float(units.var(ddof=1)) if units.size > 1 else 0.0
-    return Arm(variant, len(own), Sample(units.size, mean, spread))
+def arms(
+    requests: Mapping[str, Request],
+    outcomes: Mapping[str, Outcome],
+    *,
+    variants: Sequence[str],
+    measure: Measure,
+) -> list[Arm]:
+    """The arms of these variants. A unit is the mean loss over the instances that have an outcome, of a request or
+    of all requests of an entity; a request without an entity is a unit of its own."""
+    found = [_units(requests, outcomes, variant, measure) for variant in variants]
+    covariates = [value for _, _, units in found for unit in units for value in unit.covariates]
+    # A missing value tells nothing: the mean over both arms takes its place, which moves neither.
+    usual = float(np.mean(covariates)) if covariates else None
+    return [
+        Arm(variant, total, _sample(units, usual, as_ratio=measure.metric in RATIOS), answered)
+        for variant, (total, answered, units) in zip(variants, found, strict=True)
+    ]
+
+
+def _units(
+    requests: Mapping[str, Request], outcomes: Mapping[str, Outcome], variant: str, measure: Measure
+) -> tuple[int, int, list[_Unit]]:
+    """How many requests, how many of them with an outcome, and the units with something to count."""
+    total = answered = 0
+    units: dict[tuple[str, str], _Unit] = {}
+    for request_id, request in requests.items():
+        if request.variant != variant:
+            continue
+        total += 1
+        losses = [
+            (found, value)
+            for identity, (answer, value) in request.answers.items()
+            if identity in outcomes
+            and (found := loss(measure.metric, answer, outcomes[identity], measure.costs)) is not None
+        ]
+        answered += bool(losses)
+        if not losses:
+            continue
+        whole = measure.unit == "entity" and request.entity is not None
+        unit = units.setdefault(("entity", str(request.entity)) if whole else ("request", request_id), _Unit())
+        for found, value in losses:
+            unit.lost, unit.counted = unit.lost + found.lost, unit.counted + found.counted
+            unit.covariates += [] if value is None else [value]
+    return total, answered, [unit for unit in units.values() if unit.counted > 0]
+
+
+def _sample(units: Sequence[_Unit], usual: float | None, *, as_ratio: bool) -> Sample:
+    """The sample of the units' mean losses; `as_ratio`: of the ratio of their sums, linearised by the delta method
+    (Deng, Knoblich, Lu, "Applying the delta method in metric analytics", KDD 2018, section 3.2): its mean is the
+    ratio, its variance that of each unit's influence on it."""
+    if not units:
+        return Sample(0, 0.0, 0.0)
+    lost, counted = (np.array([getattr(unit, name) for unit in units]) for name in ("lost", "counted"))
+    values = lost / counted
+    if as_ratio:
+        ratio = lost.sum() / counted.sum()
+        values = ratio + (lost - ratio * counted) / counted.mean()
+    found = Sample(
+        len(units), float(values.mean()), _spread(values), least=float(values.min()), most=float(values.max())
+    )
+    if usual is None:
+        return found
+    known = np.array([np.mean(unit.covariates) if unit.covariates else usual for unit in units])
+    shared = float(np.cov(values, known)[0, 1]) if len(units) > 1 else 0.0
+    return replace(found, covariate=Covariate(float(known.mean()), _spread(known), shared))
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    return float(values.var(ddof=1)) if values.size > 1 else 0.0
 
 
 def _lines(

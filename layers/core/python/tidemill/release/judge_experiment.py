@@ -69,19 +69,28 @@ def _look(
     if release.get("since") is None:
         raise ConflictError(f"release {release['release_id']!r} has no traffic yet; shift it, then look")
     since = datetime.fromisoformat(release["since"])
-    requests = experiment.read_requests(objects, project, since=since, until=now)
+    measure = record.measure(plan)
+    requests = experiment.read_requests(objects, project, since=since, until=now, covariate=measure.covariate)
     outcomes = experiment.read_outcomes(objects, project, since=since, until=now)
-    challenger, champion = (
-        experiment.arm(requests, outcomes, variant=side["function_version"], task=plan["task"])
-        for side in (release, pointer["champion"])
+    variants = [side["function_version"] for side in (release, pointer["champion"])]
+    challenger, champion = experiment.arms(requests, outcomes, variants=variants, measure=measure)
+    found = verdict.judge(
+        challenger,
+        champion,
+        rules=record.rules(plan),
+        step=release["step"],
+        look=number,
+        days=(now - datetime.fromisoformat(release["at"])).total_seconds() / 86400,
     )
-    found = verdict.judge(challenger, champion, rules=record.rules(plan), step=release["step"], look=number)
     return {
         "look": number,
         "step": release["step"],
         "epoch": pointer["epoch"],
         "since": release["since"],
         "at": now.isoformat(),
+        "metric": measure.metric,
+        "unit": measure.unit,
+        "covariate": measure.covariate,
         "verdict": found.word,
         "reason": found.reason,
         **found.numbers,

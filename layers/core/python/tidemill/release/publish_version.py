@@ -65,6 +65,7 @@ def _plan(
         "function_version": function_version,
         "task": problem.task,
         "rollout": problem.rollout.model_dump(mode="json"),
+        "costs": problem.recipe.costs.model_dump(mode="json"),
         "at": now.isoformat(),
     }
     return record.keep(objects, problem.name, release_id, record.PLAN, plan)

@@ -8,6 +8,8 @@ from tidemill import canonical, names
 from tidemill.errors import RecordNotFound
 from tidemill.ports import Index, ObjectStore, Row
 from tidemill.projects import Rollout
+from tidemill.projects.recipe import Costs
+from tidemill.release.losses import Measure
 
 PLAN = "plan.json"
 DECISION = "decision.json"
@@ -44,3 +46,10 @@ def read(objects: ObjectStore, project: str, release_id: str, name: str) -> dict
 def rules(plan: Mapping[str, Any]) -> Rollout:
     """The rollout's rules as they were when the release began; a deployment during a release changes none."""
     return Rollout.model_validate(plan["rollout"])
+
+
+def measure(plan: Mapping[str, Any]) -> Measure:
+    """What the release compares, as it was when it began."""
+    laid_down = rules(plan)
+    costs = Costs.model_validate(plan.get("costs", {}))
+    return Measure(laid_down.measured(plan["task"]), costs, laid_down.unit, laid_down.covariate)

@@ -1,5 +1,7 @@
 """Outcomes: what really happened, sent with the prediction's id, whenever it is known. Called by the API.
 
+An outcome may bring a `reward`: what the answer was worth, a number of which more is better.
+
 Writes one object of lines under the day they were received. Sent again or corrected, an outcome is another
 line; who reads them takes the one received last.
 """
@@ -39,12 +41,14 @@ def _outcomes(body: Any) -> list[Any]:
 
 
 def _line(problem: Project, outcome: Any, place: str, at: datetime) -> str:
-    if not isinstance(outcome, dict) or outcome.keys() != {"prediction_id", "outcome"}:
-        raise RequestInvalid(place, 'must be an object {"prediction_id": …, "outcome": …}')
+    if not isinstance(outcome, dict) or outcome.keys() - {"reward"} != {"prediction_id", "outcome"}:
+        raise RequestInvalid(place, 'must be an object {"prediction_id": …, "outcome": …, "reward"?: …}')
     if fault := text_fault(outcome["prediction_id"]):
         raise RequestInvalid(f"{place}.prediction_id", fault)
     if fault := _value_fault(problem, outcome["outcome"]):
         raise RequestInvalid(f"{place}.outcome", fault)
+    if "reward" in outcome and (fault := number_fault(outcome["reward"])):
+        raise RequestInvalid(f"{place}.reward", fault)
     return json.dumps({**outcome, "at": at.isoformat()}, separators=(",", ":"))
 
 
