@@ -20,7 +20,7 @@ from tidemill.adapters.workflows import StepFunctionsWorkflows
 from tidemill.client import Client
 
 LONGEST_CAUSE = 600  # characters; what follows is a stack trace
-MACHINES = ("data", "training", "release", "monitoring")
+MACHINES = ("data", "training", "release", "monitoring", "serving")
 
 
 class Deployment:
