@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from tidemill import names
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects
 from tidemill.ports import Put
+from tidemill.serving import scoring
 from tidemill.serving.close_scoring import close_scoring
 from tidemill.serving.plan_scoring import plan_scoring
 from tidemill.serving.request_scoring import request_scoring
@@ -81,7 +82,7 @@ class Harbour:
         return "\n".join([HEADER, *cls.lines(count), ""]).encode()
 
     def put(self, path: str, body: bytes) -> Input:
-        key = names.unscored(PROJECT, path)
+        key = scoring.unscored(PROJECT, path)
         self.objects.put(key, body)
         return Input(path, key, str(len(self.objects.versions[key])), len(body))
 

@@ -45,7 +45,8 @@ META_REASON = "reason"
 # --- S3 keys ---------------------------------------------------------------------------------------------------
 INCOMING = "incoming/"
 QUARANTINE = "quarantine/"
-UNSCORED = "unscored/"
+UNSCORED = "unscored/"  # serving/scoring.py has the keys below it, and below
+SCORES = "scores/"
 
 
 def incoming(project: str, file: str) -> str:
@@ -161,17 +162,6 @@ def captured(project: str, day: str = "") -> str:
 def outcomes(project: str, day: str = "") -> str:
     """Folder of outcomes, or of one day (`YYYY-MM-DD`, the day they were received, UTC)."""
     return f"outcomes/{project}/" + (f"dt={day}/" if day else "")
-
-
-def unscored(project: str, path: str = "") -> str:
-    """Files that were uploaded to be scored, each below a part of its SHA-256; without a path, all of them."""
-    return f"{UNSCORED}{project}/{path}"
-
-
-def scores(project: str, scoring_id: str = "") -> str:
-    """Folder of a scoring (without an id, of all of them): `request.json`, `files/00001.json`, `plan.json`,
-    `output/part-00001.parquet`, `parts/00001.json`, `result.json`."""
-    return f"scores/{project}/" + (f"{scoring_id}/" if scoring_id else "")
 
 
 def window(project: str, window_id: str) -> str:

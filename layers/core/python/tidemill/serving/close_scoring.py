@@ -9,7 +9,7 @@ from typing import Any
 from tidemill.errors import ScoringIncomplete
 from tidemill.ports import Clock, ObjectStore
 from tidemill.serving import scoring
-from tidemill.serving.scoring import WAVE, Place
+from tidemill.serving.scoring import Place
 from tidemill.training import cost
 
 # The way of statemachines/serving.asl.json, for a scoring that nothing goes wrong in.
@@ -67,7 +67,7 @@ def _faults(plan: Mapping[str, Any], reports: Sequence[Report | None]) -> Iterat
 
 def _spent(plan: Mapping[str, Any], reports: Sequence[Report]) -> dict[str, Any]:
     """What the calls took that came to an end, and that in dollars. Calls that were killed left no account."""
-    waves = -(-len(reports) // WAVE)
+    waves = -(-len(reports) // scoring.WAVE)
     invocations = waves + 1 + len(reports) + 1
     transitions = STEPS + waves * STEPS_OF_A_WAVE + len(reports)
     processors = {report["processor"] for report in reports} or {"x86_64"}

@@ -23,6 +23,16 @@ JSON = "application/json"
 JsonObject = dict[str, Any]
 
 
+def unscored(project: str, path: str = "") -> str:
+    """A file that was uploaded to be scored, below a part of its SHA-256; without a path, the folder of all."""
+    return f"{names.UNSCORED}{project}/{path}"
+
+
+def scorings(project: str) -> str:
+    """The folder of all scorings of a project."""
+    return f"{names.SCORES}{project}/"
+
+
 @dataclass(frozen=True)
 class Place:
     """A scoring of a project, and its keys. Files and parts are counted from 1."""
@@ -32,7 +42,7 @@ class Place:
 
     @property
     def folder(self) -> str:
-        return names.scores(self.project, self.scoring_id)
+        return f"{scorings(self.project)}{self.scoring_id}/"
 
     @property
     def request(self) -> str:
