@@ -16,7 +16,7 @@ from cli.errors import Usage
 from cli.following import Pace
 from cli.options import STAGE, Json, ProjectName, Stage
 from tidemill.serving.request_scoring import request_scoring
-from tidemill.serving.scoring import PART_BYTES, Place
+from tidemill.serving.scoring import PART_BYTES, Place, found
 
 MIB = 1 << 20
 
@@ -79,11 +79,13 @@ def batch(
     place = Place(project, request["scoring_id"])
     facts = {"project": project, "scoring_id": place.scoring_id, "model": request["model"]}
     facts["output"] = f"s3://{deployment.bucket}/{place.outputs}"
-    if not deployment.objects.exists(place.result):
+    result = found(deployment.objects, place.result)
+    if result is None:
         facts["execution"] = scoring.start(deployment, place)
-    if wait:
-        result = _followed(deployment, place, facts.get("execution", ""), timeout, quiet=as_json)
-        facts |= {**result, "model": request["model"], "output": facts["output"]}
+    if result is None and wait:
+        result = _followed(deployment, place, facts["execution"], timeout, quiet=as_json)
+    if result is not None:
+        facts = {**facts, **result, "model": request["model"], "output": facts["output"]}
     if download is not None:
         with progress.bytes_of("fetching", facts["bytes"], quiet=as_json) as arrived:
             files = scoring.download(deployment, place, download, arrived)

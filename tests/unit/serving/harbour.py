@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tidemill import names
+from tidemill import canonical, names
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects
 from tidemill.ports import Put
 from tidemill.serving import scoring
@@ -84,7 +84,7 @@ class Harbour:
     def put(self, path: str, body: bytes) -> Input:
         key = scoring.unscored(PROJECT, path)
         self.objects.put(key, body)
-        return Input(path, key, str(len(self.objects.versions[key])), len(body))
+        return Input(path, key, str(len(self.objects.versions[key])), len(body), canonical.sha256(body))
 
     def ask(self, *files: Input, **changes: Any) -> str:
         """The id of the scoring."""

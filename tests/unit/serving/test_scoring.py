@@ -188,6 +188,7 @@ def test_parquet_without_rows_gives_none(harbour: Harbour) -> None:
         ("a.csv", b'delay,carrier\n1,"AA\n2,AA\n', "quote in the row at line 2 is never closed"),
         ("a.pdf", b"%PDF-1.7 \n1 0 obj\n", r"a\.pdf: "),
         ("a.json", b'[{"delay": 1}]', "one JSON array"),
+        ("a.parquet", b"PAR1" + bytes(100), r"a\.parquet: the Parquet file has no end"),
     ],
 )
 def test_a_file_that_cannot_be_scored_is_refused_before_any_is(

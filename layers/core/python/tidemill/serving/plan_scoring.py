@@ -10,9 +10,8 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from tidemill import canonical, names
+from tidemill.data.formats import parquet
 from tidemill.data.formats.object_file import ObjectFile
 from tidemill.data.formats.open_file import open_file
 from tidemill.data.formats.parts import Split, split
@@ -103,7 +102,7 @@ def _columns(file: Input, found: Split, objects: ObjectStore) -> list[str] | Non
         return None
     if found.form.kind == "parquet":
         source = ObjectFile(objects, file.key, version_id=file.version_id, size=file.size)
-        return list(pq.read_schema(source).names)
+        return list(parquet.footer(source).schema.to_arrow_schema().names)
     if found.header is not None:
         return list(found.header)
     place: dict[str, Any] = {"version_id": file.version_id, "size": file.size, "form": found.form}

@@ -82,7 +82,7 @@ def split(objects: ObjectStore, key: str, *, version_id: str | None, size: int, 
         parts = [Part(0, size, 1)]
         if form.kind == "parquet":
             source = ObjectFile(objects, key, version_id=version_id, size=size)
-            parts = list(_row_groups(pq.ParquetFile(source).metadata, part_bytes))
+            parts = list(_row_groups(parquet.footer(source), part_bytes))
         elif _divisible(head[:SAMPLE], form):
             header, parts = _text(hashed, form, size, part_bytes)
         return Split(hashed.digest(), form, tuple(header) if header else None, tuple(parts))
