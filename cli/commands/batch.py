@@ -34,9 +34,7 @@ def batch(
     project: ProjectName,
     source: Annotated[
         str | None,
-        typer.Argument(
-            help="A file, a folder of files, or s3://DATA-BUCKET/incoming/PROJECT/… (or …/unscored/…)."
-        ),
+        typer.Argument(help="A file, a folder, or s3://DATA-BUCKET/incoming/PROJECT/… (or …/unscored/…)."),
     ] = None,
     model: Annotated[int | None, typer.Option(min=1, help="The model version; default: the champion.")] = None,
     keep: Annotated[
@@ -77,20 +75,30 @@ def batch(
     else:
         request = _asked(deployment, project, str(source), model, keep or [], part_mb, quiet=as_json)
     place = Place(project, request["scoring_id"])
-    facts = {"project": project, "scoring_id": place.scoring_id, "model": request["model"]}
-    facts["output"] = f"s3://{deployment.bucket}/{place.outputs}"
+    facts = _outcome(deployment, place, request, wait, timeout, quiet=as_json)
+    if download is not None:
+        facts |= _fetched(deployment, place, download, facts["bytes"], quiet=as_json)
+    show.emit(facts, as_json=as_json, people=_said)
+
+
+def _outcome(
+    deployment: Deployment, place: Place, request: dict[str, Any], wait: bool, seconds: float, *, quiet: bool
+) -> dict[str, Any]:
+    """What became of the scoring, which is started or resumed unless it has its result."""
+    facts = {"project": place.project, "scoring_id": place.scoring_id}
+    where = {"model": request["model"], "output": f"s3://{deployment.bucket}/{place.outputs}"}
     result = found(deployment.objects, place.result)
     if result is None:
         facts["execution"] = scoring.start(deployment, place)
-    if result is None and wait:
-        result = _followed(deployment, place, facts["execution"], timeout, quiet=as_json)
-    if result is not None:
-        facts = {**facts, **result, "model": request["model"], "output": facts["output"]}
-    if download is not None:
-        with progress.bytes_of("fetching", facts["bytes"], quiet=as_json) as arrived:
-            files = scoring.download(deployment, place, download, arrived)
-        facts |= {"folder": str(download), "fetched": len(files)}
-    show.emit(facts, as_json=as_json, people=_said)
+        if wait:
+            result = _followed(deployment, place, facts["execution"], seconds, quiet=quiet)
+    return {**facts, **(result or {}), **where}
+
+
+def _fetched(deployment: Deployment, place: Place, folder: Path, size: int, *, quiet: bool) -> dict[str, Any]:
+    with progress.bytes_of("fetching", size, quiet=quiet) as arrived:
+        files = scoring.download(deployment, place, folder, arrived)
+    return {"folder": str(folder), "fetched": len(files)}
 
 
 def _asked(
