@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from tests.unit.serving.conftest import Trained, files_of
 from tests.unit.serving.harbour import HEADER, MODEL, PROJECT, Harbour, Killed
 from tidemill import names
 from tidemill.errors import ArtifactCorrupt, ModelNotReady, RecordNotFound, RequestInvalid, ScoringIncomplete
+from tidemill.serving.instances import Features
 from tidemill.serving.model import Model
 from tidemill.serving.scoring import Place
 
@@ -290,7 +292,7 @@ def test_parts_that_are_there_are_not_scored_again(harbour: Harbour) -> None:
 def test_a_planning_that_runs_out_of_time_goes_on_in_another_call(
     harbour: Harbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidemill.serving.plan_scoring.LEAST_LEFT", harbour_left() * 2)
+    monkeypatch.setattr("tidemill.serving.plan_scoring.LEAST_LEFT", timedelta(minutes=16))
     scoring_id = harbour.ask(*(harbour.put(f"{name}.csv", harbour.csv(3)) for name in "abc"))
     ids = {"project": PROJECT, "scoring_id": scoring_id}
     told = [harbour.step("plan_scoring", **ids)["outcome"] for _ in range(3)]
@@ -298,10 +300,46 @@ def test_a_planning_that_runs_out_of_time_goes_on_in_another_call(
     assert harbour.walk(scoring_id)["rows"] == 9
 
 
-def harbour_left() -> Any:
-    from datetime import timedelta
+def test_of_two_workers_at_one_part_the_first_one_is_right(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {"project": PROJECT, "scoring_id": harbour.ask(harbour.put("a.csv", harbour.csv(9)))}
+    (part,) = harbour.step("plan_scoring", **ids)["parts"]
+    harbour.step("score_part", **part)
+    place, before = Place(**ids), harbour.state()
+    report = harbour.fact(place.report(1))
+    harbour.objects.delete(place.report(1))
+    # The other one looked before the first had written.
+    monkeypatch.setattr(harbour.objects, "exists", lambda key: False)
+    harbour.step("score_part", **part)
+    monkeypatch.undo()
+    assert harbour.fact(place.report(1)) == report
+    assert harbour.state()[place.output(1)] == before[place.output(1)]
+    assert len(harbour.rows(ids["scoring_id"])) == 9
 
-    return timedelta(minutes=15)
+
+class Hours:
+    """A session whose answer is the hour that it is told."""
+
+    def run(self, outputs: list[str], columns: dict[str, Any]) -> list[Any]:
+        return [columns["at.hour"]]
+
+
+def test_times_are_read_as_the_data_stage_reads_them(harbour: Harbour) -> None:
+    features = [{"name": "at", "type": "timestamp", "nullable": False, "parts": ["hour"]}]
+    document = {"task": "regression", "features": features, "sha256": {"model.onnx": "-"}}
+    harbour.objects.put(names.model(PROJECT, 8) + "model.json", json.dumps(document).encode())
+    times = ["2026-03-01T06:00:00Z", "2026-03-01 07:30", "2026-03-01T06:00:00+02:00", "tomorrow", "NA"]
+    file = harbour.put("a.csv", "\n".join(["n,at", *(f"1,{time}" for time in times)]).encode())
+    scoring_id = harbour.ask(file, model=8, keep=["n"])
+    (part,) = harbour.step("plan_scoring", project=PROJECT, scoring_id=scoring_id)["parts"]
+    harbour.step("score_part", **part, load=lambda *_: Model(document, Features(features), Hours()))
+    rows = harbour.rows(scoring_id)
+    assert [row["prediction"] for row in rows] == [6.0, 7.5, 4.0, None, None]
+    assert [row["error"] for row in rows[3:]] == [
+        "at: must be of type timestamp, not 'tomorrow'",
+        "at: is missing; it may not be",
+    ]
 
 
 def test_more_parts_than_a_state_may_hold_come_in_waves(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,9 +95,11 @@ def _instances(block: Block, model: Model) -> Iterator[dict[str, Any]]:
 
 
 def _values(block: Block, name: str, kind: str) -> list[Any]:
-    values: list[Any] = block.batch.column(name).to_pylist()
-    if kind == "timestamp":
-        return [None if value is None else value.isoformat() for value in values]
+    column = block.batch.column(name)
+    if kind == "timestamp":  # without its zone, which is UTC: a function has no table of zones
+        moments = column.cast(pa.timestamp("us")).to_pylist()
+        return [None if moment is None else moment.isoformat() for moment in moments]
+    values: list[Any] = column.to_pylist()
     return values
 
 
