@@ -20,7 +20,6 @@ from tidemill.adapters.workflows import StepFunctionsWorkflows
 from tidemill.client import Client
 
 LONGEST_CAUSE = 600  # characters; what follows is a stack trace
-MACHINES = ("data", "training", "release", "monitoring")
 
 
 class Deployment:
@@ -94,8 +93,7 @@ class Deployment:
 
     @cached_property
     def workflows(self) -> StepFunctionsWorkflows:
-        arns = {word: self.parameter(f"state-machine/{word}") for word in MACHINES}
-        return StepFunctionsWorkflows(self.client("stepfunctions"), arns)
+        return StepFunctionsWorkflows(self.client("stepfunctions"), _Machines(self))
 
     def execution(self, machine: str, name: str) -> dict[str, Any] | None:
         """The execution of that name of a state machine, as `DescribeExecution` gives it; None if there is
@@ -139,3 +137,16 @@ class Deployment:
     def caller(self) -> str:
         """The ARN of whoever runs this command: who a decision is recorded for."""
         return str(self.client("sts").get_caller_identity()["Arn"])
+
+
+class _Machines(dict[str, str]):
+    """Stage word → ARN of the state machine, looked up when it is needed: a stage that was deployed before a
+    machine was invented can start the others."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__()
+        self._deployment = deployment
+
+    def __missing__(self, word: str) -> str:
+        self[word] = self._deployment.parameter(f"state-machine/{word}")
+        return self[word]

@@ -7,6 +7,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from cli.commands import (
+    batch,
     cloud,
     data,
     data_diff,
@@ -59,6 +60,7 @@ app = typer.Typer(
 cloud.register(app)
 demo.register(app)
 serving.register(app)
+batch.register(app)
 doctor.register(app)
 rebuild.register(app)
 reproduce.register(app)

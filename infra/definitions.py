@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent.parent / "statemachines"
-WORDS = ("release", "training", "data", "monitoring")
+WORDS = ("release", "training", "data", "monitoring", "serving")
 """The machines, each after those that it starts."""
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")

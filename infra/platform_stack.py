@@ -82,6 +82,7 @@ class PlatformStack(Stack):
             "training": training.machine,
             "release": release.machine,
             "monitoring": monitoring.machine,
+            "serving": serving.machine,
         }
         owners = (data, training, release, monitoring, serving)
         self.functions = [function for owner in owners for function in owner.functions]

@@ -1,10 +1,12 @@
-"""The serving stage: the API's own function, the delivery of captured predictions, and the endpoints' function."""
+"""The serving stage: the API's own function, the delivery of captured predictions, the endpoints' function, and
+batch scoring with its machine."""
 
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
-from infra.grants import table_reads, writes
+from infra.grants import reads, table_reads, writes
 from infra.http_api import HttpApi
+from infra.state_machine import StateMachine
 
 SERVE_API = Work("serve_api", ("core",), memory=512, seconds=30, may=(*writes("outcomes"), *table_reads()))
 DELIVER_CAPTURE = Work(
@@ -13,9 +15,28 @@ DELIVER_CAPTURE = Work(
 # One per project, made by infra/endpoint.py. It answers from its model layer alone and may do nothing.
 PREDICT = Work("predict", ("core", "serve"), memory=1024, seconds=30)
 
+_SCORED = reads("incoming", "unscored", versions=True)
+"""Where the files lie that can be scored; each is read as the version that was asked for."""
+
+# Batch scoring. `serve` brings its own numpy, so that `numeric` is left out: the three fit, with 9 MB to spare.
+SCORING = (
+    Work(
+        "plan_scoring", ("core", "numeric", "arrow"), memory=2048, seconds=900,
+        may=(*_SCORED, *reads("models", "scores"), *writes("scores")),
+    ),
+    Work(
+        "score_part", ("core", "serve", "arrow"), memory=2048, seconds=900,
+        may=(*_SCORED, *reads("models", "scores"), *writes("scores")),
+    ),
+    Work(
+        "close_scoring", ("core",), memory=512, seconds=900,
+        may=(*reads("scores"), *writes("scores")),
+    ),
+)  # fmt: skip
+
 
 class Serving(Construct):
-    """What all endpoints share."""
+    """What all endpoints share, and batch scoring."""
 
     def __init__(self, scope: Construct, construct_id: str, *, around: Surroundings) -> None:
         super().__init__(scope, construct_id)
@@ -23,7 +44,9 @@ class Serving(Construct):
         self.deliver_capture = Function(
             self, "DeliverCapture", work=DELIVER_CAPTURE, word="serving", around=around
         )
-        self.functions = [self.serve_api, self.deliver_capture]
+        scoring = [Function(self, work.construct_id, work=work, word="serving", around=around) for work in SCORING]
+        self.functions = [self.serve_api, self.deliver_capture, *scoring]
+        self.machine = StateMachine(self, "ServingMachine", word="serving", stage=around.stage, functions=scoring)
 
     def answer(self, api: HttpApi) -> None:
         """Take the routes that are not an endpoint's. API Gateway prefers an endpoint's own, more specific

@@ -14,7 +14,8 @@ class Stage:
     log_days: int
     """Days a log line is kept; one of the numbers that CloudWatch Logs knows."""
     upload_days: int
-    """Days until an upload under `incoming/` expires; its contents were copied to `objects/` long before."""
+    """Days until an upload under `incoming/` expires, whose contents were copied to `objects/` long before, and
+    one under `unscored/`."""
     quarantine_days: int
     """Days until what was refused, and rows that were left out, are gone from `quarantine/`."""
     requests_per_second: int

@@ -21,8 +21,11 @@ STARS = {
     ("s3:DeleteObjectVersion", "<Data.Arn>/<prefix>/*"): "what is in quarantine is nowhere else",
     ("states:DescribeExecution", "execution:tidemill-<stage>-data:*"): "the executions of this machine's own Map",
     ("states:StopExecution", "execution:tidemill-<stage>-data:*"): "the executions of this machine's own Map",
-    ("states:DescribeExecution", "execution:tidemill-<stage>-training:*"): "the executions of its own Map",
-    ("states:StopExecution", "execution:tidemill-<stage>-training:*"): "the executions of its own Map",
+    **{
+        (f"states:{action}", f"execution:tidemill-<stage>-{word}:*"): "the executions of its own Map"
+        for action in ("DescribeExecution", "StopExecution")
+        for word in ("training", "serving")
+    },
     ("lambda:PublishLayerVersion", "layer:tidemill-<stage>-*-model"): "the model layers of this stage's projects",
     ("lambda:GetLayerVersion", "layer:tidemill-<stage>-*:*"): "this stage's layers, by the number of a version",
     ("lambda:ListLayerVersions", "*"): "the action knows no resources",
@@ -153,7 +156,7 @@ def test_a_machine_may_call_exactly_what_it_names(word: str, dev, of_kind) -> No
     ids = {arn: re.match(rf"<{word.capitalize()}(\w+?)Function", arn) for arn in allowed["lambda:InvokeFunction"]}
     assert {found[1] if found else arn for arn, found in ids.items()} == set(definition.functions)
     itself = {arn for arn in allowed["states:StartExecution"] if arn.endswith(f":tidemill-dev-{word}")}
-    assert len(itself) == (word in ("data", "training"))  # their Maps are distributed
+    assert len(itself) == (word in ("data", "training", "serving"))  # their Maps are distributed
     assert len(allowed["states:StartExecution"] - itself) == len(definition.machines)
 
 

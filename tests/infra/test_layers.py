@@ -20,7 +20,7 @@ WORKS = [
         ("data", data.FUNCTIONS),
         ("training", training.FUNCTIONS),
         ("release", release.FUNCTIONS),
-        ("serving", (serving.SERVE_API, serving.DELIVER_CAPTURE, serving.PREDICT)),
+        ("serving", (serving.SERVE_API, serving.DELIVER_CAPTURE, serving.PREDICT, *serving.SCORING)),
         ("monitoring", monitoring.FUNCTIONS),
     )
     for work in works

@@ -63,7 +63,8 @@ def deployment(credentials: None) -> Iterator[Deployment]:
         things |= {f"endpoint/{name}": names.endpoint_function(STAGE, name) for name in ("flights", "diamonds")}
         things |= {"mode/flights": "append", "mode/diamonds": "replace"}
         things |= {
-            f"state-machine/{word}": f"{ARN}-{word}" for word in ("data", "training", "release", "monitoring")
+            f"state-machine/{word}": f"{ARN}-{word}"
+            for word in ("data", "training", "release", "monitoring", "serving")
         }
         things["function/settle_release"] = "tidemill-dev-settle_release"
         for thing, value in things.items():

@@ -64,7 +64,7 @@ def test_files_and_functions_stay_short() -> None:
     assert faults == []
 
 
-@pytest.mark.parametrize("stage", ("data", "training", "release", "monitoring"))
+@pytest.mark.parametrize("stage", ("data", "training", "release", "monitoring", "serving"))
 def test_every_function_of_a_stage_is_a_placeholder_of_its_machine(stage: str) -> None:
     text = (ROOT / "statemachines" / f"{stage}.asl.json").read_text()
     json.loads(text)

@@ -22,6 +22,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from tests.unit.serving.harbour import Harbour
 from tidemill.release import bundle
 from tidemill.serving.model import Model, load
 
@@ -162,3 +163,15 @@ def deployed(classifier: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.syspath_prepend(path)
     yield path / "tidemill_model"
     sys.modules.pop("tidemill_model", None)
+
+
+def files_of(trained: Trained) -> dict[str, bytes]:
+    """`model.json` and `model.onnx` as registered."""
+    with zipfile.ZipFile(io.BytesIO(trained.zipped)) as zipped:
+        return {Path(name).name: zipped.read(name) for name in zipped.namelist() if "/model." in name}
+
+
+@pytest.fixture
+def harbour(classifier: Trained) -> Harbour:
+    """A deployment whose champion is the classifier."""
+    return Harbour(files_of(classifier))

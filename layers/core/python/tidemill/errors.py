@@ -81,6 +81,10 @@ class PayloadTooLarge(TidemillError):
     status = 413
 
 
+class ScoringIncomplete(TidemillError):
+    """What was scored is not what was to be scored: rows in and rows out differ, or a part is missing."""
+
+
 class ModelNotReady(TidemillError):
     """The endpoint has no model yet: nothing was released."""
 

@@ -45,6 +45,8 @@ META_REASON = "reason"
 # --- S3 keys ---------------------------------------------------------------------------------------------------
 INCOMING = "incoming/"
 QUARANTINE = "quarantine/"
+UNSCORED = "unscored/"  # serving/scoring.py has the keys below it, and below
+SCORES = "scores/"
 
 
 def incoming(project: str, file: str) -> str:

@@ -76,7 +76,11 @@ def load(package: str = PACKAGE) -> Model:
             "no model was released to this endpoint yet; upload data, or wait for the run"
         ) from None
     document = json.loads((files / "model.json").read_bytes())
-    body = (files / "model.onnx").read_bytes()
+    return opened(document, (files / "model.onnx").read_bytes())
+
+
+def opened(document: Mapping[str, Any], body: bytes) -> Model:
+    """The model of that `model.json` and `model.onnx`. Raises ArtifactCorrupt as `load` does."""
     digest = hashlib.sha256(body).hexdigest()
     if digest != document["sha256"]["model.onnx"]:
         raise ArtifactCorrupt(f"model.onnx has SHA-256 {digest}, not the registered one; release the model again")

@@ -78,6 +78,19 @@ def of_gb_seconds(gb_seconds: float, processor: str = "x86_64", prices: Prices =
     return gb_seconds * prices.gb_second[_PROCESSORS.get(processor, "x86_64")]
 
 
+def of_calls(
+    gb_seconds: float,
+    *,
+    invocations: int,
+    transitions: int,
+    processor: str = "x86_64",
+    prices: Prices = PRICES,
+) -> float:
+    """Dollars for functions that a state machine calls."""
+    called = invocations * prices.invocation + transitions * prices.transition
+    return of_gb_seconds(gb_seconds, processor, prices) + called
+
+
 def of_work(fact: Mapping[str, Any], processor: str = "x86_64", prices: Prices = PRICES) -> float:
     """Dollars for what a trial or a final fit took, by its `gb_seconds`, or its `seconds` on an `instance` of
     SageMaker, or on as many as its rows were `parted` over. An instance that is not in the list counts as none;

@@ -51,8 +51,7 @@ def blocks(
     `duplicate_columns`, `no_rows`."""
     source = ObjectFile(objects, key, version_id=version_id, size=size)
     with _readable(source):
-        _check_ends(source)
-        metadata = pq.read_metadata(pa.PythonFile(source, mode="r"))
+        metadata = footer(source)
         _check_metadata(metadata, size, max(LEAST_LIMIT, LIMIT_RATIO * size) if limit is None else limit)
         file = pq.ParquetFile(
             pa.PythonFile(source, mode="r"),
@@ -66,6 +65,14 @@ def blocks(
     wanted = range(metadata.num_row_groups) if row_groups is None else row_groups
     for number, batch in _batches(file, source, wanted, list(goal)):
         yield _block(batch, number, goal)
+
+
+def footer(source: ObjectFile) -> pq.FileMetaData:
+    """What a file says of itself at its end. Raises UploadRejected: `truncated_file`, `corrupt_file`,
+    `encrypted_file`."""
+    with _readable(source):
+        _check_ends(source)
+        return pq.read_metadata(pa.PythonFile(source, mode="r"))
 
 
 def _check_ends(source: ObjectFile) -> None:

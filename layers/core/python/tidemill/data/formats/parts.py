@@ -82,7 +82,7 @@ def split(objects: ObjectStore, key: str, *, version_id: str | None, size: int, 
         parts = [Part(0, size, 1)]
         if form.kind == "parquet":
             source = ObjectFile(objects, key, version_id=version_id, size=size)
-            parts = list(_row_groups(pq.ParquetFile(source).metadata, part_bytes))
+            parts = list(_row_groups(parquet.footer(source), part_bytes))
         elif _divisible(head[:SAMPLE], form):
             header, parts = _text(hashed, form, size, part_bytes)
         return Split(hashed.digest(), form, tuple(header) if header else None, tuple(parts))
@@ -100,23 +100,25 @@ def part_blocks(
     part: Part,
     kinds: Mapping[str, Kind],
     rules: Collection[str],
+    only: Collection[str] | None = None,
 ) -> Iterator[Block]:
-    """The blocks of one part, numbered as in the whole file. Raises RecordNotFound, UploadRejected, and Widened
-    with the kinds of this part: `guesses.join` has those of all."""
+    """The blocks of one part, numbered as in the whole file; `only` these columns of it are read. Raises
+    RecordNotFound, UploadRejected, and Widened with the kinds of this part: `guesses.join` has those of all."""
     if split.form.kind == "parquet":
         groups = range(part.start, part.end)
         return parquet.blocks(
-            objects, key, version_id=version_id, size=size, kinds=kinds, rules=rules, row_groups=groups
+            objects, key, version_id=version_id, size=size, kinds=kinds, rules=rules, only=only, row_groups=groups
         )
     raw = objects.chunks(key, version_id=version_id, start=part.start, end=part.end)
     text = streams.text_chunks(raw, split.form, compressed_size=size)
     if split.form.kind == "jsonl":
-        return json_lines.blocks(text, kinds=kinds, rules=rules, first_line=part.line)
+        return json_lines.blocks(text, kinds=kinds, rules=rules, only=only, first_line=part.line)
     return delimited.blocks(
         text,
         delimiter=split.form.delimiter,
         kinds=kinds,
         rules=rules,
+        only=only,
         header=split.header,
         first_line=part.line,
     )
@@ -132,7 +134,8 @@ def _text(
     chunks: Iterable[bytes], form: Format, size: int, part_bytes: int
 ) -> tuple[list[str] | None, list[Part]]:
     delimiter = form.delimiter.encode() if form.kind == "csv" else b""
-    counted = _Counted(delimited.pieces(_unmarked(chunks, form), delimiter=delimiter))
+    block_bytes = min(delimited.BLOCK, part_bytes)
+    counted = _Counted(delimited.pieces(_unmarked(chunks, form), delimiter=delimiter, block_bytes=block_bytes))
     counted.total = len(_MARK) if form.encoding == "utf-8-sig" else 0
     rest: Iterator[delimited.Piece] = counted
     header = None

@@ -1,0 +1,77 @@
+"""Ask for a scoring: which files, by which model version. Called by the command line; writes `request.json`.
+
+Equal files and an equal model make the same scoring: whoever asks again finds what is done.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tidemill import canonical, names
+from tidemill.errors import ModelNotReady, RecordNotFound, RequestInvalid
+from tidemill.ports import Clock, Index, ObjectStore
+from tidemill.serving import scoring
+from tidemill.serving.scoring import Input, Place
+
+RESERVED = (
+    "prediction_id",
+    "file",
+    "line",
+    "prediction",
+    "probability",
+    "probabilities",
+    "model_version",
+    "error",
+)
+"""The columns of the output."""
+
+DIGITS = 20
+
+
+def request_scoring(
+    *,
+    project: str,
+    model: int | None,
+    files: Sequence[Input],
+    keep: Sequence[str],
+    part_bytes: int,
+    by: str,
+    objects: ObjectStore,
+    index: Index,
+    clock: Clock,
+) -> dict[str, Any]:
+    """The request that stands. `model`: the version's number, None for the champion; `keep`: columns of the files
+    that the output repeats. Raises ModelNotReady (no champion), RecordNotFound (no such model), RequestInvalid."""
+    if not files:
+        raise RequestInvalid("files", "there is nothing to score; name a file, or a folder that holds one")
+    if taken := sorted(set(keep) & set(RESERVED)):
+        raise RequestInvalid(
+            "keep", f"{taken} are columns that the output has of its own; rename them in the file"
+        )
+    number = champion_of(index, project) if model is None else model
+    if not objects.exists(names.model(project, number) + "model.json"):
+        told = f"project {project!r} has no model version {number}"
+        raise RecordNotFound(f"{told}; `tidemill models list {project}` has those that exist")
+    ordered = sorted(files, key=lambda file: file.path)
+    what = [[file.path, file.sha256 or [file.key, file.version_id]] for file in ordered]
+    digest = canonical.identity([project, number, sorted(keep), what])[:DIGITS]
+    place = Place(project, f"score-{digest}")
+    fact = {
+        "project": project,
+        "scoring_id": place.scoring_id,
+        "model": number,
+        "files": [file.as_json() for file in ordered],
+        "keep": sorted(set(keep)),
+        "part_bytes": part_bytes,
+        "by": by,
+        "at": clock().isoformat(),
+    }
+    return scoring.keep(objects, place.request, fact)
+
+
+def champion_of(index: Index, project: str) -> int:
+    """The model version that serves. Raises ModelNotReady."""
+    pointer = index.get(names.pk(project), names.POINTER_LIVE) or {}
+    if not pointer.get("champion"):
+        told = f"project {project!r} has no champion yet"
+        raise ModelNotReady(f"{told}; upload data (`tidemill data push {project} FILE --wait`), or name a --model")
+    return int(pointer["champion"]["model"])
