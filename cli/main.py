@@ -15,6 +15,7 @@ from cli.commands import (
     lineage,
     models,
     monitor,
+    openapi,
     rebuild,
     release,
     reproduce,
@@ -59,6 +60,7 @@ app = typer.Typer(
 cloud.register(app)
 demo.register(app)
 serving.register(app)
+openapi.register(app)
 doctor.register(app)
 rebuild.register(app)
 reproduce.register(app)

@@ -12,11 +12,11 @@ import pytest
 
 from tidemill import projects
 from tidemill.errors import ProjectInvalid
+from tidemill.projects.features import described
 from tidemill.serving.instances import Features
 from tidemill.serving.model import Model
 from tidemill.serving.predict import predict
 from tidemill.training import pipeline, served_form
-from tidemill.training.plan import described
 from tidemill.training.prepare import Arrays
 
 AT = datetime(2026, 5, 4, tzinfo=UTC)
@@ -62,7 +62,7 @@ def endpoint(algorithm: str, task: str, arrays: Arrays, **changes: Any) -> Model
     project = project_of(task, **changes)
     model = pipeline.fit(algorithm, ALGORITHMS[algorithm], arrays, project=project, seed=1)
     body = served_form.convert(model, project)
-    features = [described(name, column) for name, column in project.feature_columns().items()]
+    features = described(project)
     document = {"project": "tides", "version": 1, "task": task, "features": features, "threshold": None}
     document |= {"threshold": 0.5} if task == "classification" else {}
     carried = project.serving.carried().get("serving")

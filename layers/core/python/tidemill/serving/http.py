@@ -44,6 +44,13 @@ def body(event: Mapping[str, Any]) -> Any:
         raise BodyInvalid(f"is not JSON: {str(error)[:200]}") from error
 
 
+def server(event: Mapping[str, Any]) -> str:
+    """Where the API that took this request answers, without a closing slash."""
+    headers = event.get("headers") or {}
+    host = headers.get("host") or event["requestContext"].get("domainName")
+    return f"{headers.get('x-forwarded-proto', 'https')}://{host}" if host else "/"
+
+
 def answer(status: int, value: Mapping[str, Any]) -> dict[str, Any]:
     """A response with a JSON body."""
     return {
