@@ -1,7 +1,6 @@
 """The endpoint's function behind the embedded cloud's HTTP API, and an empty one beside it."""
 
 import io
-import socket
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 import boto3
 
 from benchmarks.serving_model import Served
-from benchmarks.serving_peers import HOST, ROOT, Client
+from benchmarks.serving_peers import ROOT, Client, free_port
 from local.cloud import Cloud
 from tidemill.serving import compact
 
@@ -23,9 +22,7 @@ LIBRARY = ROOT / "layers" / "core" / "python"
 @contextmanager
 def endpoints(served: Served, work: Path) -> Iterator[dict[str, Client]]:
     """A client of the function and of the empty one, by name; the cloud runs until the end of the block."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        cloud = Cloud(work / "cloud", probe.getsockname()[1])
+    cloud = Cloud(work / "cloud", free_port())
     cloud.start()
     try:
         body = compact.text({"instances": [served.row]})

@@ -41,6 +41,17 @@ class Peer:
         return ROOT / ".tidemill" / "bench" / f"serve-{self.environment}" / "bin"
 
 
+def _as_tensors(row: dict[str, Any]) -> dict[str, Any]:
+    """The row in the Open Inference Protocol, which MLServer makes a frame of."""
+    kinds = {int: "INT64", float: "FP64", str: "BYTES"}
+    inputs = [
+        {"name": name, "shape": [1, 1], "datatype": kinds[type(value)], "data": [value]}
+        | ({"parameters": {"content_type": "str"}} if isinstance(value, str) else {})
+        for name, value in row.items()
+    ]
+    return {"parameters": {"content_type": "pd"}, "inputs": inputs, "outputs": [{"name": "predict_proba"}]}
+
+
 SKLEARN = ("scikit-learn=={scikit-learn}", "pandas=={pandas}")
 PEERS = (
     Peer(
@@ -79,7 +90,28 @@ PEERS = (
         lambda row: {"instances": [row]},
         lambda answer: answer["probabilities"][0],
     ),
+    Peer(
+        "MLServer",
+        "mlserver",
+        ("mlserver", "mlserver-sklearn", *SKLEARN),
+        lambda programs, work, port: [
+            *("env", f"MLSERVER_HTTP_PORT={port}", f"MLSERVER_HOST={HOST}", "MLSERVER_PARALLEL_WORKERS=0"),
+            *(f"MLSERVER_GRPC_PORT={free_port()}", f"MLSERVER_METRICS_PORT={free_port()}"),
+            *(str(programs / "mlserver"), "start", str(work / "mlserver")),
+        ],
+        "/v2/models/flights/infer",
+        _as_tensors,
+        lambda answer: answer["outputs"][0]["data"][1],
+    ),
 )
+
+
+def free_port() -> int:
+    """A port on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def installed(peer: Peer, versions: dict[str, str]) -> bool:
@@ -108,6 +140,11 @@ def prepare(peer: Peer, served: Served, work: Path) -> None:
     if peer.environment == "mlflow" and not (work / "mlflow").exists():
         command = [str(peer.programs / "python"), str(APPS / "mlflow_save.py"), str(served.pickled)]
         subprocess.run([*command, str(work / "mlflow")], check=True, capture_output=True)
+    if peer.environment == "mlserver":
+        settings = {"name": "flights", "implementation": "mlserver_sklearn.SKLearnModel"}
+        (work / "mlserver").mkdir(exist_ok=True)
+        told = {**settings, "parameters": {"uri": str(served.pickled)}}
+        (work / "mlserver" / "model-settings.json").write_text(json.dumps(told))
 
 
 @dataclass(frozen=True)
@@ -122,9 +159,7 @@ class Answered:
 @contextmanager
 def serving(peer: Peer, served: Served, work: Path) -> Iterator[Answered]:
     """The server until the end of the block. Raises RuntimeError if it does not answer as scikit-learn does."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = os.environ | {
         "BENCH_MODEL": str(served.pickled),
         "HOME": str(work),
