@@ -42,6 +42,8 @@ class Figures:
     first: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     resident: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    """Seconds of a processor until the first answer, on which other work on the machine has little effect."""
 
     def median(self) -> float:
         return statistics.median(self.requests)
@@ -54,6 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=300, help="over HTTP, in each round")
+    parser.add_argument("--alone", action="store_true", help="the handler in its process only, in seconds")
     options = parser.parse_args()
     above = ROOT / ".tidemill" / "bench"
     above.mkdir(parents=True, exist_ok=True)
@@ -62,18 +65,18 @@ def main() -> None:
         say("\n".join(f"- {fact}" for fact in [f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", *measure.machine(work)]))
         served = serving_model.make(work)
         libraries = {name: importlib.metadata.version(name) for name in ("scikit-learn", "pandas", "onnxruntime")}
-        there = [peer for peer in PEERS if serving_peers.installed(peer, libraries)]
+        there = [peer for peer in PEERS if not options.alone and serving_peers.installed(peer, libraries)]
         versions = {**libraries, **{peer.name: serving_peers.version(peer) for peer in there}}
         say("- " + ", ".join(f"{name} {version}" for name, version in versions.items()))
         for peer in there:
             serving_peers.prepare(peer, served, work)
-        figures, parts = measured(there, served, work, options.rounds, options.requests)
+        figures, parts = measured(there, served, work, options)
     say(f"- load after: {measure.load()}")
     report(figures, parts)
 
 
 def measured(
-    there: list[serving_peers.Peer], served: Served, work: Path, rounds: int, requests: int
+    there: list[serving_peers.Peer], served: Served, work: Path, options: argparse.Namespace
 ) -> tuple[dict[str, Figures], dict[str, list[float]]]:
     found: defaultdict[str, Figures] = defaultdict(Figures)
     parts: defaultdict[str, list[float]] = defaultdict(list)
@@ -82,7 +85,7 @@ def measured(
     for peer in there:
         with serving_peers.serving(peer, served, work):
             pass
-    for number in range(rounds):
+    for number in range(options.rounds):
         in_process(found[HANDLER], served, IN_PROCESS)
         for _ in range(4):
             in_process(found[HANDLER], served, 0)
@@ -92,14 +95,20 @@ def measured(
             with serving_peers.serving(peer, served, work) as answered:
                 mine = found[f"{peer.name}, HTTP"]
                 mine.first.append(answered.seconds)
-                mine.requests += answered.client.times(requests)
+                mine.requests += answered.client.times(options.requests)
                 mine.memory.append(memory(answered.process))
-        with serving_cloud.endpoints(served, work / f"round-{number}") as clients:
-            for name, client in clients.items():
-                told = "Tidemill" if name == "predict" else "an empty handler"
-                found[f"{told}, HTTP of the embedded cloud"].requests += client.times(requests)
+        if not options.alone:
+            behind_http(found, served, work / f"round-{number}", options.requests)
         say(f"- round {number + 1}: load {measure.load()}")
     return found, parts
+
+
+def behind_http(found: defaultdict[str, Figures], served: Served, work: Path, requests: int) -> None:
+    """The function behind the embedded cloud's HTTP API, and an empty one."""
+    with serving_cloud.endpoints(served, work) as clients:
+        for name, client in clients.items():
+            told = "Tidemill" if name == "predict" else "an empty handler"
+            found[f"{told}, HTTP of the embedded cloud"].requests += client.times(requests)
 
 
 def _environment(served: Served) -> dict[str, str]:
@@ -129,7 +138,9 @@ def in_process(mine: Figures, served: Served, requests: int) -> None:
         said = json.loads(answer["body"])
         if abs(said["predictions"][0]["probability"] - served.probability) > 1e-4:
             raise RuntimeError(f"Tidemill answers {said}, not {served.probability}")
-        mine.requests += json.loads(process.stderr.readline())["seconds"]
+        told = json.loads(process.stderr.readline())
+        mine.requests += told["seconds"]
+        mine.processor.append(told["processor"])
         mine.memory.append(memory(process.pid))
         mine.resident.append(int(_line(f"/proc/{process.pid}/status", "VmRSS:")) / 1000)
         process.stdin.close()
@@ -167,7 +178,9 @@ def report(figures: dict[str, Figures], parts: dict[str, list[float]]) -> None:
             row += [f"{known * unit:.0f}", f"{known / statistics.median(of_base):.1f}"] if known else ["", ""]
         say(f"| {name} | {' | '.join(row)} |")
     told = ", ".join(f"{name} {statistics.median(values) * 1000:.0f}" for name, values in parts.items())
-    say(f"\nThe handler's process is {statistics.median(base.resident):.0f} MB resident.")
+    resident, processor = statistics.median(base.resident), statistics.median(base.processor)
+    say(f"\nThe handler's process is {resident:.0f} MB resident. To its first answer it takes a processor")
+    say(f"{processor * 1000:.0f} ms, on which other work on the machine has little effect.")
     say(f"Of the handler's first answer, ms: {told}, and its code, model and answer.")
 
 
