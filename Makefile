@@ -8,7 +8,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status deploy synth test test-heavy bench-tuning lint types format lock clean
+.PHONY: help demo up down status deploy synth test test-heavy bench-tuning bench-serving lint types format lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,6 +43,9 @@ test-heavy: $(READY) ## the long suites
 
 bench-tuning: $(READY) ## how good the searches are, beside their peers, and what storage costs
 	@$(BIN)/python -m benchmarks.tuning
+
+bench-serving: $(READY) ## how fast answers are, beside other servers of models
+	@$(BIN)/python -m benchmarks.serving
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .

@@ -53,6 +53,10 @@ class Api:
         """What the API tells of a project. Raises ApiError."""
         return self.call("GET", f"/projects/{_segment(project)}")
 
+    def openapi(self, project: str) -> dict[str, Any]:
+        """The OpenAPI document of a project's API. Raises ApiError."""
+        return self.call("GET", f"/projects/{_segment(project)}/openapi.json")
+
     def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """The JSON answer. Raises ApiError for a status of 400 or more, Refused when there is no answer."""
         if self._credentials is None:

@@ -16,6 +16,7 @@ from cli.commands import (
     lineage,
     models,
     monitor,
+    openapi,
     rebuild,
     release,
     reproduce,
@@ -61,6 +62,7 @@ cloud.register(app)
 demo.register(app)
 serving.register(app)
 batch.register(app)
+openapi.register(app)
 doctor.register(app)
 rebuild.register(app)
 reproduce.register(app)

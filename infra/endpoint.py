@@ -50,7 +50,8 @@ class Endpoint(Construct):
             word="serving",
             around=shared.around,
             name=names.endpoint_function(self._stage.name, project.name),
-            environment={},
+            # Less than one processor: threads for linear algebra would only cost their start, at each cold start.
+            environment={"OPENBLAS_NUM_THREADS": "1"},
         )
         self.alias = self._live()
         shared.api.route(f"POST /projects/{project.name}/predict", scope=self, function_arn=self.alias.ref)

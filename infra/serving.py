@@ -8,7 +8,13 @@ from infra.grants import reads, table_reads, writes
 from infra.http_api import HttpApi
 from infra.state_machine import StateMachine
 
-SERVE_API = Work("serve_api", ("core",), memory=512, seconds=30, may=(*writes("outcomes"), *table_reads()))
+SERVE_API = Work(
+    "serve_api",
+    ("core",),
+    memory=512,
+    seconds=30,
+    may=(*writes("outcomes"), *reads("models"), *table_reads()),
+)
 DELIVER_CAPTURE = Work(
     "deliver_capture", ("core",), memory=512, seconds=60, may=writes("captured"), asynchronous=True
 )
@@ -55,6 +61,7 @@ class Serving(Construct):
             "POST /projects/{project}/predict",
             "POST /projects/{project}/outcomes",
             "GET /projects/{project}",
+            "GET /projects/{project}/openapi.json",
             public=("GET /health",),
             scope=self.serve_api,
             function_arn=self.serve_api.arn,

@@ -16,6 +16,7 @@ from tidemill.observability import logger, now
 from tidemill.serving import http
 from tidemill.serving.accept_outcomes import accept_outcomes
 from tidemill.serving.describe_project import describe_project
+from tidemill.serving.openapi.document import describe_api
 
 app = APIGatewayHttpResolver()
 
@@ -28,6 +29,12 @@ def health() -> dict[str, str]:
 @app.get("/projects/<project>")
 def describe(project: str) -> dict[str, Any]:
     return describe_project(problem=projects.load(project), index=wiring.index())
+
+
+@app.get("/projects/<project>/openapi.json")
+def openapi(project: str) -> dict[str, Any]:
+    problem, server = projects.load(project), http.server(app.current_event.raw_event)
+    return describe_api(problem=problem, server=server, objects=wiring.objects(), index=wiring.index())
 
 
 @app.post("/projects/<project>/outcomes")

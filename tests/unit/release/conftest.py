@@ -94,7 +94,7 @@ class World:
         self.objects, self.index = objects, index
         self.ports = [Mortal(port, self.life) for port in (objects, index, self.endpoints)]
 
-    def run(self, run_id: str, *, passed: bool = True, content: bytes = b"") -> str:
+    def run(self, run_id: str, *, passed: bool = True, content: bytes = b"", **more: Any) -> str:
         """A run that has finished, with its artifacts; once."""
         files = {name: f"{name} of {run_id}".encode() + content for name in ("model.onnx", "model.skops")}
         files["profile.json"] = b"{}"
@@ -108,6 +108,7 @@ class World:
                 {"name": "harbour", "type": "category", "nullable": True, "allowed": ["a", "b"]},
             ],
             "sha256": {name: canonical.sha256(body) for name, body in files.items()},
+            **more,
         }
         evaluation = {
             "metrics": {"log_loss": 0.41, "auc": 0.8},

@@ -164,3 +164,12 @@ def test_the_card_tells_people_what_the_model_is(world: Any) -> None:
         f"| run | {RUN} |",
     ):
         assert line in card.splitlines()
+
+
+def test_what_a_run_says_of_serving_travels_with_the_model(world: Any) -> None:
+    imputing = {"missing": "impute", "out_of_range": "refuse"}
+    world.run("r1")
+    world.run("r2", serving=imputing)
+    first, second = (world.fact(names.model("tides", world.register(run)) + "model.json") for run in ("r1", "r2"))
+    assert "serving" not in first
+    assert second["serving"] == imputing

@@ -22,7 +22,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from tests.unit.serving.gateway import Gateway, function
 from tests.unit.serving.harbour import Harbour
+from tidemill import names, projects
+from tidemill.adapters import wiring
+from tidemill.adapters.memory import MemoryIndex, MemoryObjects
+from tidemill.errors import ProjectUnknown
+from tidemill.ports import Put
 from tidemill.release import bundle
 from tidemill.serving.model import Model, load
 
@@ -65,7 +71,7 @@ def frame(rows: int, seed: int) -> pd.DataFrame:
 CLASSES = ["slack", "flood", "ebb"]
 
 
-def document(task: str, body: bytes) -> dict[str, Any]:
+def model_json(task: str, body: bytes) -> dict[str, Any]:
     named, task = task == "named", "regression" if task == "regression" else "classification"
     return {
         **({"classes": CLASSES} if named else {}),
@@ -99,7 +105,7 @@ def train(task: str) -> Trained:
     kinds = {**dict.fromkeys(NUMBERS, FloatTensorType), **dict.fromkeys(CATEGORIES, StringTensorType)}
     inputs = [(feature["name"], kinds[feature["name"]]([None, 1])) for feature in FEATURES]
     body = to_onnx(pipeline, initial_types=inputs, options=options).SerializeToString()
-    zipped = bundle.build({"model.onnx": body, "model.json": json.dumps(document(task, body)).encode()})
+    zipped = bundle.build({"model.onnx": body, "model.json": json.dumps(model_json(task, body)).encode()})
     fresh = frame(60, seed=2)
     rows = [
         {name: value for name, value in row.items() if value == value and value != ""}
@@ -175,3 +181,54 @@ def files_of(trained: Trained) -> dict[str, bytes]:
 def harbour(classifier: Trained) -> Harbour:
     """A deployment whose champion is the classifier."""
     return Harbour(files_of(classifier))
+
+
+@pytest.fixture
+def problem() -> projects.Project:
+    """The project file of the model."""
+    columns = {
+        feature["name"]: {name: rule for name, rule in feature.items() if name != "name"} for feature in FEATURES
+    }
+    return projects.parse(
+        {
+            "name": "tides",
+            "description": "Will the tide be high?",
+            "task": "classification",
+            "target": "high",
+            "columns": {**columns, "high": {"type": "integer"}},
+            "features": list(columns),
+            "max_instances": 300,
+        }
+    )
+
+
+@pytest.fixture
+def model_document(deployed: Path) -> dict[str, Any]:
+    """Its `model.json`."""
+    found: dict[str, Any] = json.loads((deployed / "model.json").read_bytes())
+    return found
+
+
+@pytest.fixture
+def gateway(problem: projects.Project, model_document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    """Both deployed functions behind their routes, over stores in memory, with the model as champion."""
+
+    def deployed_project(name: str) -> projects.Project:
+        if name != problem.name:
+            raise ProjectUnknown(f"no project {name!r} is deployed")
+        return problem
+
+    objects, index = MemoryObjects(), MemoryIndex()
+    objects.put_new(names.model("tides", 7) + "model.json", json.dumps(model_document).encode())
+    index.transact([Put(names.pk("tides"), names.POINTER_LIVE, {"epoch": 1, "champion": {"model": 7}})])
+    monkeypatch.setattr(wiring, "objects", lambda: objects)
+    monkeypatch.setattr(wiring, "index", lambda: index)
+    monkeypatch.setattr(projects, "load", deployed_project)
+    return Gateway("tides", predict=function("predict").handler, api=function("serve_api").handler)
+
+
+@pytest.fixture
+def document(gateway: Gateway) -> dict[str, Any]:
+    """The document that the API gives of the project."""
+    found: dict[str, Any] = json.loads(gateway.call("GET", "/projects/tides/openapi.json")["body"])
+    return found

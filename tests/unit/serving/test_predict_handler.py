@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "functions" / "serving" / "predict.py"
 SLOW = {"boto3", "botocore", "pandas", "sklearn", "scipy", "pydantic", "aws_lambda_powertools", "yaml", "onnx"}
+SLOW |= {"asyncio", "http", "ssl", "urllib", "email", "tempfile", "multiprocessing"}
+NEEDED = ("tidemill.errors", "tidemill.names", "tidemill.time_parts", "tidemill.times")
 
 
 def imported() -> ModuleType:
@@ -51,16 +53,34 @@ def test_an_unverified_model_never_answers(deployed: Path) -> None:
     assert (response["statusCode"], json.loads(response["body"])["error"]) == (503, "ArtifactCorrupt")
 
 
-def test_a_cold_start_imports_nothing_slow() -> None:
-    script = f"import runpy, sys; runpy.run_path({str(FILE)!r}); print(' '.join(sys.modules))"
-    path = os.pathsep.join([str(ROOT / "layers" / "core" / "python")])
+# What a fresh process does until its first answer: the modules it has then, and whether it touched the network.
+COLD = """
+import json, runpy, sys
+from types import SimpleNamespace
+touched = []
+sys.addaudithook(lambda event, arguments: touched.append(event) if event.startswith("socket.") else None)
+handler = runpy.run_path(sys.argv[1])["handler"]
+event = {"version": "2.0", "requestContext": {}, "body": sys.argv[2]}
+response = handler(event, SimpleNamespace(aws_request_id="8f5a"))
+print(json.dumps({"status": response["statusCode"], "modules": sorted(sys.modules), "touched": touched}))
+"""
+
+
+def test_a_cold_start_imports_nothing_slow_and_asks_nobody(deployed: Path) -> None:
+    body = json.dumps({"instances": [{"delay": 5, "carrier": "UA"}]})
+    path = os.pathsep.join([str(ROOT / "layers" / "core" / "python"), str(deployed.parent)])
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", COLD, str(FILE), body],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=True,
     )
-    modules = {name.split(".")[0] for name in done.stdout.split()}
+    found = json.loads(done.stdout.splitlines()[-1])
+    modules = {name.split(".")[0] for name in found["modules"]}
+    assert (found["status"], found["touched"]) == (200, [])
     assert {"numpy", "onnxruntime", "tidemill"} <= modules
     assert modules & SLOW == set()
+    # All of the library that an endpoint needs: what is added here is added to each cold start.
+    ours = {name for name in found["modules"] if name.startswith("tidemill.")}
+    assert not {name for name in ours if not name.startswith(("tidemill.serving", *NEEDED))}

@@ -12,6 +12,7 @@ from tidemill import canonical
 from tidemill.data.profile import PREDICTION
 from tidemill.errors import ProjectInvalid, RequestInvalid
 from tidemill.monitoring.captured import Prediction, columns
+from tidemill.serving.faults import Faults
 from tidemill.serving.instances import Features
 from tidemill.training import artifacts, pipeline
 from tidemill.training.prepare import to_arrays
@@ -70,7 +71,9 @@ def test_the_endpoint_and_the_monitoring_tell_the_model_what_training_told_it(
     mill.walk()
     features = Features(mill.file("final/final.json")["features"])
     rows = frame[FEATURES].astype(object).where(frame[FEATURES].notna(), None).to_dict("records")
-    asked = features.columns(features.rows(rows, limit=len(rows)))
+    faults = Faults()
+    asked = features.columns(features.rows(rows, faults, limit=len(rows)).values)
+    faults.refuse()
     assert features.inputs() == list(asked) == ["level", "wind", *TOLD]
     trained = to_arrays(frame.assign(due=pd.to_datetime(frame["due"])), mill.project)
     said = [Prediction(str(n), datetime.now(UTC), 1, row, 0.5) for n, row in enumerate(rows)]
@@ -100,9 +103,11 @@ def test_a_request_with_something_else_is_told_so(dated: Any, value: Any) -> Non
     mill = dated()
     mill.plan()
     features = Features([{"name": "due", "type": "timestamp", "nullable": True, "parts": PARTS}])
+    faults = Faults()
+    features.rows([{"due": value}], faults)
     with pytest.raises(RequestInvalid, match=r"instances\[0\]\.due"):
-        features.rows([{"due": value}])
-    assert np.isnan(features.columns(features.rows([{}]))["due.hour"]).all()
+        faults.refuse()
+    assert np.isnan(features.columns(features.rows([{}], Faults()).values)["due.hour"]).all()
 
 
 @pytest.mark.parametrize(

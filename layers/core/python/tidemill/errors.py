@@ -5,7 +5,9 @@ One root; one class per case that a caller or a state machine's `Catch` tells ap
 and the remedy.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 
 class TidemillError(Exception):
@@ -65,14 +67,21 @@ class UploadRejected(TidemillError):
 
 
 class RequestInvalid(TidemillError):
-    """A request's body does not follow the contract. `field` names the place, `reason` says what is wrong."""
+    """A request's body does not follow the contract. `field` names the place, `reason` says what is wrong: of the
+    first fault, if there are several. `faults` tells each for programs (`tidemill.serving.faults`), and `more`
+    whether there are others."""
 
     status = 422
 
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}")
+    def __init__(
+        self, field: str, reason: str, faults: Sequence[Mapping[str, Any]] = (), *, more: bool = False
+    ) -> None:
+        number = f"{len(faults)} or more" if more else len(faults)
+        super().__init__(f"{field}: {reason}" + (f" (the first of {number} faults)" if len(faults) > 1 else ""))
         self.field = field
         self.reason = reason
+        self.faults = tuple(faults)
+        self.more = more
 
 
 class PayloadTooLarge(TidemillError):

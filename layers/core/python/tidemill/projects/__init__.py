@@ -18,6 +18,7 @@ from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.project import Name, Project
 from tidemill.projects.release import Rollout
 from tidemill.projects.search import Search
+from tidemill.projects.serving import Serving
 
 __all__ = [
     "Batch",
@@ -32,6 +33,7 @@ __all__ = [
     "Retraining",
     "Rollout",
     "Search",
+    "Serving",
     "Slices",
     "Split",
     "load",

@@ -14,6 +14,7 @@ from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.recipe import Costs, Recipe
 from tidemill.projects.release import Rollout, rollout_fault
 from tidemill.projects.search import Search
+from tidemill.projects.serving import Serving
 from tidemill.projects.strict import Strict
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
@@ -43,6 +44,7 @@ class Project(Strict):
     slices: Slices = Slices()
     compute: Compute = Compute()
     gates: Gates = Gates()
+    serving: Serving = Serving()
     rollout: Rollout = Rollout()
     drift: Drift = Drift()
     retraining: Retraining = Retraining()

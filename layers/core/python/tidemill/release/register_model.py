@@ -61,6 +61,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         "features": final["features"],
         "threshold": final["threshold"],
         **({"types": final["types"]} if "types" in final else {}),
+        **({"serving": final["serving"]} if "serving" in final else {}),
         "sha256": digests,
     }
     return {

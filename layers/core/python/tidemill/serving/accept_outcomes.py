@@ -7,22 +7,26 @@ line; who reads them takes the one received last.
 """
 
 import json
-from datetime import datetime
 from typing import Any
 
 from tidemill import canonical, names
-from tidemill.errors import RequestInvalid
 from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Project
-from tidemill.serving.values import listed, number_fault, shown, text_fault
+from tidemill.serving.faults import Faults, refused
+from tidemill.serving.values import Fault, listed, not_allowed, number_fault, shown, text_fault, wrong_type
 
 MAX_OUTCOMES = 5000
 
 
 def accept_outcomes(*, problem: Project, body: Any, objects: ObjectStore, clock: Clock) -> dict[str, int]:
-    """How many were `accepted`: all of them, or none. Raises RequestInvalid with the place of the first fault."""
-    at = clock()
-    lines = [_line(problem, outcome, f"outcomes[{n}]", at) for n, outcome in enumerate(_outcomes(body))]
+    """How many were `accepted`: all of them, or none. Raises RequestInvalid with the faults and their places."""
+    at, faults, lines = clock(), Faults(), []
+    for number, outcome in enumerate(_outcomes(body)):
+        if not _faulty(problem, outcome, f"outcomes[{number}]", faults):
+            lines.append(json.dumps({**outcome, "at": at.isoformat()}, separators=(",", ":")))
+        if faults.full:
+            break
+    faults.refuse()
     content = "".join(line + "\n" for line in lines).encode()
     key = f"{names.outcomes(problem.name, at.date().isoformat())}{canonical.sha256(content)}.jsonl"
     objects.put_new(key, content, content_type="application/x-ndjson")
@@ -31,33 +35,43 @@ def accept_outcomes(*, problem: Project, body: Any, objects: ObjectStore, clock:
 
 def _outcomes(body: Any) -> list[Any]:
     if not isinstance(body, dict) or body.keys() != {"outcomes"}:
-        raise RequestInvalid("body", 'must be an object {"outcomes": [{"prediction_id": …, "outcome": …}]}')
+        reason = 'must be an object {"outcomes": [{"prediction_id": …, "outcome": …}]}'
+        raise refused("body", Fault("wrong_fields", {"required": ["outcomes"]}, reason), body)
     outcomes = body["outcomes"]
     if not isinstance(outcomes, list):
-        raise RequestInvalid("outcomes", f"must be a list of objects, not {shown(outcomes)}")
+        raise refused("outcomes", wrong_type("array", outcomes), outcomes)
     if not 1 <= len(outcomes) <= MAX_OUTCOMES:
-        raise RequestInvalid("outcomes", f"must hold 1 to {MAX_OUTCOMES} objects, not {len(outcomes)}")
+        rule = {"minItems": 1, "maxItems": MAX_OUTCOMES}
+        reason = f"must hold 1 to {MAX_OUTCOMES} objects, not {len(outcomes)}"
+        raise refused("outcomes", Fault("wrong_count", rule, reason))
     return outcomes
 
 
-def _line(problem: Project, outcome: Any, place: str, at: datetime) -> str:
+def _faulty(problem: Project, outcome: Any, place: str, faults: Faults) -> bool:
+    """Whether this outcome has a fault; it is added to the others."""
     if not isinstance(outcome, dict) or outcome.keys() - {"reward"} != {"prediction_id", "outcome"}:
-        raise RequestInvalid(place, 'must be an object {"prediction_id": …, "outcome": …, "reward"?: …}')
-    if fault := text_fault(outcome["prediction_id"]):
-        raise RequestInvalid(f"{place}.prediction_id", fault)
-    if fault := _value_fault(problem, outcome["outcome"]):
-        raise RequestInvalid(f"{place}.outcome", fault)
-    if "reward" in outcome and (fault := number_fault(outcome["reward"])):
-        raise RequestInvalid(f"{place}.reward", fault)
-    return json.dumps({**outcome, "at": at.isoformat()}, separators=(",", ":"))
+        reason = 'must be an object {"prediction_id": …, "outcome": …, "reward"?: …}'
+        faults.add(place, Fault("wrong_fields", {"required": ["prediction_id", "outcome"]}, reason), outcome)
+        return True
+    found = {
+        "prediction_id": text_fault(outcome["prediction_id"]),
+        "outcome": _value_fault(problem, outcome["outcome"]),
+        "reward": number_fault(outcome["reward"]) if "reward" in outcome else None,
+    }
+    for name, fault in found.items():
+        if fault:
+            faults.add(f"{place}.{name}", fault, outcome[name])
+    return any(found.values())
 
 
-def _value_fault(problem: Project, value: Any) -> str | None:
+def _value_fault(problem: Project, value: Any) -> Fault | None:
     """What is wrong with an outcome's value, for this kind of target; None if nothing."""
     if problem.classes:
-        known = isinstance(value, str) and value in problem.classes
-        return None if known else f"must be the name of a class ({listed(problem.classes)}), not {shown(value)}"
+        if isinstance(value, str) and value in problem.classes:
+            return None
+        reason = f"must be the name of a class ({listed(problem.classes)}), not {shown(value)}"
+        return not_allowed(problem.classes, value)._replace(reason=reason)
     fault = number_fault(value)
     if problem.task == "classification" and (fault or value not in (0, 1)):
-        return f"must be 0 or 1, not {shown(value)}"
+        return Fault("not_allowed", {"enum": [0, 1]}, f"must be 0 or 1, not {shown(value)}")
     return fault

@@ -1,10 +1,10 @@
 """Capture lines: what was asked and answered, for standard output, where a log subscription picks them up."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tidemill import names
+from tidemill.serving import compact
 
 MAX_INSTANCES = 200
 MAX_BYTES = 200_000  # CloudWatch Logs cuts an event at 256 KiB
@@ -15,7 +15,7 @@ def lines(head: Mapping[str, Any], instances: Sequence[Mapping[str, Any]]) -> It
     batch: list[str] = []
     size = 0
     for instance in instances:
-        text = json.dumps(instance, separators=(",", ":"))
+        text = compact.text(instance)
         if batch and (len(batch) == MAX_INSTANCES or size + len(text) > MAX_BYTES):
             yield _line(head, batch)
             batch, size = [], 0
@@ -26,5 +26,5 @@ def lines(head: Mapping[str, Any], instances: Sequence[Mapping[str, Any]]) -> It
 
 
 def _line(head: Mapping[str, Any], instances: Sequence[str]) -> str:
-    opening = json.dumps({"kind": names.CAPTURE_TERM, **head}, separators=(",", ":"))
+    opening = compact.text({"kind": names.CAPTURE_TERM, **head})
     return f'{opening[:-1]},"instances":[{",".join(instances)}]}}'

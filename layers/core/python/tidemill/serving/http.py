@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidemill.errors import PayloadTooLarge, RequestInvalid, TidemillError
+from tidemill.serving import compact, faults
+from tidemill.serving.values import Fault, as_unicode
 
 MAX_BYTES = 1_000_000  # a body of 1,000 instances of 40 features has half of it
 
@@ -14,6 +16,10 @@ class BodyInvalid(RequestInvalid):
     """The body is not JSON at all."""
 
     status = 400
+
+    def __init__(self, reason: str) -> None:
+        fault = Fault("not_json", {"contentMediaType": "application/json"}, reason)
+        super().__init__("body", reason, [faults.document("body", fault)])
 
 
 def is_http(event: Any) -> bool:
@@ -29,13 +35,20 @@ def body(event: Mapping[str, Any]) -> Any:
     try:
         content = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
     except ValueError as error:
-        raise BodyInvalid("body", f"cannot be decoded: {error}") from error
+        raise BodyInvalid(f"cannot be decoded: {error}") from error
     if len(content) > MAX_BYTES:
         raise PayloadTooLarge(_too_large(len(content)))
     try:
         return json.loads(content, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise BodyInvalid("body", f"is not JSON: {str(error)[:200]}") from error
+        raise BodyInvalid(f"is not JSON: {str(error)[:200]}") from error
+
+
+def server(event: Mapping[str, Any]) -> str:
+    """Where the API that took this request answers, without a closing slash."""
+    headers = event.get("headers") or {}
+    host = headers.get("host") or event["requestContext"].get("domainName")
+    return f"{headers.get('x-forwarded-proto', 'https')}://{host}" if host else "/"
 
 
 def answer(status: int, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,14 +56,16 @@ def answer(status: int, value: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json"},
-        "body": json.dumps(value, separators=(",", ":")),
+        "body": compact.text(value),
     }
 
 
 def problem(error: TidemillError) -> dict[str, Any]:
-    """The body that says what was wrong: the error's class, its message, the field if there is one."""
+    """The body that says what was wrong: the error's class and its message; of a wrong request also the place of
+    the first fault, and `faults`, each with `code`, `field`, `rule`, `message` and `value`."""
     if isinstance(error, RequestInvalid):
-        return {"error": RequestInvalid.__name__, "message": str(error), "field": error.field}
+        said = {"error": RequestInvalid.__name__, "message": as_unicode(str(error)), "field": error.field}
+        return {**said, "faults": faults.told(error), "more": error.more}
     return {"error": type(error).__name__, "message": str(error)}
 
 

@@ -1,78 +1,77 @@
-"""A request's instances, checked against the model's features, as the arrays that the model takes.
-
-Plain code instead of a validation library: this runs for every value of every request, and every import is part of
-each cold start.
-"""
+"""A request's instances, checked against the model's features, as the arrays that the model takes."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidemill import time_parts, times
-from tidemill.errors import RequestInvalid
-from tidemill.serving.values import (
-    MAX_TEXT,
-    category_fault,
-    integer_fault,
-    listed,
-    number_fault,
-    shown,
-    text_fault,
-)
+from tidemill.serving.faults import Faults
+from tidemill.serving.rules import MISSING, OUTSIDE, check
+from tidemill.serving.values import MAX_TEXT, Fault, listed, wrong_type
 
 Column = NDArray[np.float32] | NDArray[np.object_]
 Value = float | int | str | None
+Row = dict[str, Value]
 
 MAX_INSTANCES = 1000
 
 
-def time_fault(value: Any) -> str | None:
-    """For a time: an ISO 8601 text."""
-    if fault := text_fault(value):
-        return fault
-    try:
-        times.moment(value)
-    except ValueError:
-        return f"must be an ISO 8601 time such as 2026-03-01T12:00:00Z, not {shown(value)}"
-    return None
+class Rows(NamedTuple):
+    """One dict per instance with every feature, None where one is missing; and by the number of an instance the
+    features that were imputed because the project says so."""
 
-
-_KINDS = {"category": category_fault, "integer": integer_fault, "number": number_fault, "timestamp": time_fault}
+    values: list[Row]
+    imputed: dict[int, list[str]]
 
 
 class Features:
-    """The features of a model (`model.json`), with their rules."""
+    """The features of a model, with their rules, and what is done about values that break them: `features` and
+    `serving` of `model.json`."""
 
-    def __init__(self, rules: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, rules: Sequence[Mapping[str, Any]], serving: Mapping[str, str] | None = None) -> None:
+        serving = serving or {}
         self._rules = {rule["name"]: rule for rule in rules}
-        self._nullable = frozenset(rule["name"] for rule in rules if rule["nullable"])
-        self._checks = {rule["name"]: _check(rule) for rule in rules}
+        self._checks = [(rule["name"], check(rule), rule["nullable"]) for rule in rules]
+        self._missing_imputed = serving.get("missing") == "impute"
+        self._outside_imputed = serving.get("out_of_range") == "impute"
+        self._numbers = [rule["name"] for rule in rules if rule["type"] in ("integer", "number")]
+        self._categories = [rule["name"] for rule in rules if rule["type"] == "category"]
+        self._times = [(rule["name"], rule["parts"]) for rule in rules if rule["type"] == "timestamp"]
 
-    def rows(self, instances: Any, limit: int = MAX_INSTANCES) -> list[dict[str, Value]]:
-        """One dict per instance with every feature, None where a nullable one is missing.
-
-        Raises RequestInvalid with the place, such as `instances[3].carrier`.
-        """
+    def rows(self, instances: Any, faults: Faults, limit: int = MAX_INSTANCES) -> Rows:
+        """The instances, of use only if there are no `faults`; each fault has its place, such as
+        `instances[3].carrier`."""
+        rows = Rows([], {})
         if not isinstance(instances, list):
-            raise RequestInvalid("instances", f"must be a list of objects, not {shown(instances)}")
-        if not 1 <= len(instances) <= limit:
-            raise RequestInvalid("instances", f"must hold 1 to {limit} objects, not {len(instances)}")
-        return [self._row(instance, f"instances[{number}]") for number, instance in enumerate(instances)]
+            faults.add("instances", wrong_type("array", instances), instances)
+        elif not 1 <= len(instances) <= limit:
+            rule = {"minItems": 1, "maxItems": limit}
+            reason = f"must hold 1 to {limit} objects, not {len(instances)}"
+            faults.add("instances", Fault("wrong_count", rule, reason))
+        else:
+            for number, instance in enumerate(instances):
+                rows.values.append(self._row(instance, number, rows.imputed, faults))
+                if faults.full:
+                    break
+        return rows
 
     def columns(self, rows: Sequence[Mapping[str, Value]]) -> dict[str, Column]:
         """Each of `inputs` as an array of shape [n, 1]: float32 with NaN, or strings with "", for a missing
         value."""
         found: dict[str, Column] = {}
-        for name, rule in self._rules.items():
-            values = [row[name] for row in rows]
-            if rule["type"] == "timestamp":
-                derived = times.derived(name, times.moments(values), rule["parts"])
-                found |= {part: column.reshape(-1, 1) for part, column in derived.items()}
-            else:
-                found[name] = self._column(name, values)
+        # One array of all numbers: making an array costs more than filling it with one request's values.
+        numbers = [[math.nan if (value := row[name]) is None else value for row in rows] for name in self._numbers]
+        for name, values in zip(self._numbers, np.array(numbers, dtype=np.float32), strict=True):
+            found[name] = values.reshape(-1, 1)
+        for name in self._categories:
+            texts = [["" if (value := row[name]) is None else value] for row in rows]
+            found[name] = np.array(texts, dtype=object)
+        for name, parts in self._times:
+            derived = times.derived(name, times.moments([row[name] for row in rows]), parts)
+            found |= {part: column.reshape(-1, 1) for part, column in derived.items()}
         return found
 
     def inputs(self) -> list[str]:
@@ -82,51 +81,29 @@ class Features:
             found += time_parts.inputs(name, rule["parts"]) if rule["type"] == "timestamp" else [name]
         return found
 
-    def _row(self, instance: Any, place: str) -> dict[str, Value]:
+    def _row(self, instance: Any, number: int, imputed: dict[int, list[str]], faults: Faults) -> Row:
         if not isinstance(instance, dict):
-            raise RequestInvalid(place, f"must be an object, not {shown(instance)}")
+            faults.add(f"instances[{number}]", wrong_type("object", instance), instance)
+            return {}
         if unknown := instance.keys() - self._rules.keys():
-            name = min(unknown)
-            known = listed(self._rules)
-            raise RequestInvalid(
-                f"{place}.{name[:MAX_TEXT]}", f"is not a feature of the model, which takes {known}"
-            )
-        row: dict[str, Value] = {}
-        for name, check in self._checks.items():
+            reason = f"is not a feature of the model, which takes {listed(self._rules)}"
+            for name in sorted(unknown):
+                place = f"instances[{number}].{name[:MAX_TEXT]}"
+                faults.add(place, Fault("unknown_field", {"additionalProperties": False}, reason), instance[name])
+        row: Row = {}
+        for name, checked, nullable in self._checks:
             value = instance.get(name)
             if value is None:
-                if name not in self._nullable:
-                    raise RequestInvalid(f"{place}.{name}", "is missing; it may not be")
-            elif (fault := check(value)) is not None:
-                raise RequestInvalid(f"{place}.{name}", fault)
+                if not nullable:
+                    if self._missing_imputed:
+                        imputed.setdefault(number, []).append(name)
+                    else:
+                        faults.add(f"instances[{number}].{name}", MISSING)
+            elif (fault := checked(value)) is not None:
+                if self._outside_imputed and fault.code in OUTSIDE:
+                    imputed.setdefault(number, []).append(name)
+                    value = None
+                else:
+                    faults.add(f"instances[{number}].{name}", fault, value)
             row[name] = value
         return row
-
-    def _column(self, name: str, values: list[Value]) -> Column:
-        if self._rules[name]["type"] == "category":
-            return np.array([["" if value is None else value] for value in values], dtype=object)
-        return np.array([[math.nan if value is None else value] for value in values], dtype=np.float32)
-
-
-def _check(rule: Mapping[str, Any]) -> Callable[[Any], str | None]:
-    """The check of one feature: what is wrong with a value that is there, or None."""
-    allowed = rule.get("allowed")
-    low, high = rule.get("minimum"), rule.get("maximum")
-    kind = _KINDS[rule["type"]]
-
-    def check(value: Any) -> str | None:
-        if (fault := kind(value)) is not None:
-            return fault
-        if allowed is not None and value not in allowed:
-            return f"must be one of {listed(allowed)}, not {shown(value)}"
-        if (low is not None and value < low) or (high is not None and value > high):
-            return f"must be {_range(low, high)}, not {shown(value)}"
-        return None
-
-    return check
-
-
-def _range(low: float | None, high: float | None) -> str:
-    return " and ".join(
-        f"at {word} {bound}" for word, bound in (("least", low), ("most", high)) if bound is not None
-    )

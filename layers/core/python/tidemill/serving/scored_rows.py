@@ -13,6 +13,7 @@ import pyarrow as pa
 from tidemill.data.formats.blocks import Block
 from tidemill.errors import RequestInvalid
 from tidemill.projects import Kind
+from tidemill.serving.faults import Faults
 from tidemill.serving.model import Model
 from tidemill.serving.values import shown
 
@@ -63,8 +64,11 @@ def _answered(block: Block, model: Model) -> list[tuple[Mapping[str, Any], str |
         if at in unreadable:
             found[at] = ({}, unreadable[at])
             continue
+        faults = Faults()
         try:
-            rows += model.features.rows([instance])
+            taken = model.features.rows([instance], faults).values
+            faults.refuse()
+            rows += taken
             good.append(at)
         except RequestInvalid as error:
             found[at] = ({}, _words(error))

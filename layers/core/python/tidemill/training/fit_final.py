@@ -222,6 +222,7 @@ def _final(
         "threshold": plan.threshold,
         "rows": dict(plan.rows),
         "features": plan.features(),
+        **plan.project.serving.carried(),
         "sha256": digests,
         "versions": provenance.versions(),
         "machine": provenance.machine(),

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidemill.ports import ObjectStore
-from tidemill.projects import Column, Kind, Project
+from tidemill.projects import Project
+from tidemill.projects.features import described
 from tidemill.projects.search import Algorithm
 from tidemill.training import facts
 
@@ -92,18 +93,8 @@ class Plan(BaseModel):
         return seconds * (self.rows["train"] + self.rows["validation"]) / self.rows["train"]
 
     def features(self) -> list[dict[str, Any]]:
-        """The features in their order, each `{name, type, nullable, minimum?, maximum?, allowed?, parts?}`;
-        `parts` has what the model is told of a time."""
-        parts = {"parts": list(self.project.recipe.dates)}
-        return [
-            {**described(name, column), **(parts if column.type is Kind.TIMESTAMP else {})}
-            for name, column in self.project.feature_columns().items()
-        ]
-
-
-def described(name: str, column: Column) -> dict[str, Any]:
-    """A feature as the model's documents carry it."""
-    return {"name": name, **column.model_dump(mode="json", exclude_none=True)}
+        """The features, as the model's documents carry them."""
+        return described(self.project)
 
 
 def read_plan(objects: ObjectStore, project: str, run_id: str) -> Plan:

@@ -29,8 +29,7 @@ def columns(
     if linear:
         steps = [("number", Pipeline([("impute", filled), ("scale", StandardScaler())]), numbers)]
     else:
-        # Boosted trees learn where a missing value goes; but a column with no value at all, they refuse.
-        kept = [name for name in numbers if learns_missing and frame[name].notna().any()]
+        kept = [name for name in numbers if learns_missing and _learnable(frame[name], project)]
         steps = [
             ("number", "passthrough", kept),
             ("filled", filled, [name for name in numbers if name not in kept]),
@@ -38,6 +37,14 @@ def columns(
     encoder = _encoder(project, frame[categories], linear=linear, takes_sparse=takes_sparse)
     steps.append(("category", encoder, categories))
     return ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)
+
+
+def _learnable(column: "pd.Series[Any]", project: Project) -> bool:
+    """Whether boosted trees can learn from these rows where a missing value goes. A column with no value at all,
+    they refuse. One that is never missing, they take for granted; where missing ones may be asked for all the
+    same, LightGBM would take them for 0, which is no value to take for granted."""
+    known = column.notna()
+    return bool(known.any()) and not (project.serving.imputes and known.all())
 
 
 def settle(fitted: Any) -> None:

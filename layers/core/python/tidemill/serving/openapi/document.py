@@ -1,0 +1,145 @@
+"""The OpenAPI 3.1 document of a project. Called by the API; reads the live pointer and `model.json`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tidemill import names
+from tidemill.errors import RecordNotFound
+from tidemill.ports import Index, ObjectStore
+from tidemill.projects import Project
+from tidemill.projects.features import described
+from tidemill.serving.openapi import examples, schemas
+
+VERSION = "3.1.0"
+_SIGNED: list[dict[str, list[str]]] = [{"sigv4": []}]
+_WRONG = {
+    "400": "The body is not JSON.",
+    "413": "The body is too large.",
+    "422": "The request does not follow the contract: `faults` has what, where and which rule.",
+}
+_NOT_READY = {"503": "The endpoint has no model yet, or one that is not the registered one."}
+
+
+def describe_api(*, problem: Project, server: str, objects: ObjectStore, index: Index) -> dict[str, Any]:
+    """The document, of the champion's features, or before the first release of the project file's. `server` is the
+    address of the API, without a closing slash."""
+    pointer = index.get(names.pk(problem.name), names.POINTER_LIVE) or {}
+    model = _model(problem, pointer.get("champion"), objects)
+    classes, features, task = model.get("classes", []), model["features"], model["task"]
+    limit = model.get("max_instances", problem.max_instances)
+    bodies = {
+        "Instance": schemas.instance(features, model.get("serving", {})),
+        "PredictRequest": _request(limit),
+        "Prediction": schemas.prediction(task, classes),
+        "PredictResponse": schemas.predictions(task, classes),
+        "OutcomesRequest": schemas.outcomes(problem.task, problem.classes),
+        "OutcomesResponse": schemas.closed({"accepted": {"type": "integer", "minimum": 1}}, ["accepted"]),
+        "Error": schemas.error(),
+        "Fault": schemas.fault(),
+    }
+    return {
+        "openapi": VERSION,
+        "info": _info(problem, model),
+        "servers": [{"url": server}],
+        "security": _SIGNED,
+        "paths": _paths(problem, examples.requests(features, limit)),
+        "components": {"schemas": bodies, "securitySchemes": _security()},
+    }
+
+
+def _model(problem: Project, champion: Mapping[str, Any] | None, objects: ObjectStore) -> dict[str, Any]:
+    """`model.json` of the model that answers; before there is one, what the next one will say."""
+    if champion is not None:
+        try:
+            model: dict[str, Any] = json.loads(
+                objects.get(names.model(problem.name, champion["model"]) + "model.json")
+            )
+        except RecordNotFound as error:
+            raise RecordNotFound(f"the live model of {problem.name!r} has no model.json: {error}") from error
+        return model
+    return {
+        "task": problem.task,
+        "features": described(problem),
+        "classes": list(problem.classes),
+        **problem.serving.carried(),
+    }
+
+
+def _info(problem: Project, model: Mapping[str, Any]) -> dict[str, Any]:
+    version = model.get("version")
+    state = f"Model version {version} answers." if version else "No model was released yet."
+    return {
+        "title": problem.name,
+        "description": f"{problem.description} {state} Categories that training never saw are taken, unless a "
+        "feature lists its values.",
+        "version": str(version or 0),
+    }
+
+
+def _request(limit: int) -> schemas.Schema:
+    rows = {"type": "array", "minItems": 1, "maxItems": limit, "items": schemas.ref("Instance")}
+    entity = {**schemas.TEXT, "type": ["string", "null"], "description": "whom the request is about"}
+    return schemas.closed({"instances": rows, "entity_id": entity}, ["instances"])
+
+
+def _security() -> dict[str, Any]:
+    """AWS, "Controlling and managing access to HTTP APIs in API Gateway": IAM authorization."""
+    return {
+        "sigv4": {
+            "type": "apiKey",
+            "name": "Authorization",
+            "in": "header",
+            "description": "AWS Signature Version 4 of the service execute-api",
+            "x-amazon-apigateway-authtype": "awsSigv4",
+        }
+    }
+
+
+def _paths(problem: Project, requests: Mapping[str, Any]) -> dict[str, Any]:
+    root = f"/projects/{problem.name}"
+    happened = examples.outcomes(problem.task, problem.classes)
+    return {
+        f"{root}/predict": {
+            "post": {
+                "operationId": "predict",
+                "summary": "Ask the live model",
+                "requestBody": _body("PredictRequest", requests),
+                "responses": {"200": _json("The predictions.", schemas.ref("PredictResponse"))}
+                | _errors({**_WRONG, **_NOT_READY}),
+            }
+        },
+        f"{root}/outcomes": {
+            "post": {
+                "operationId": "outcomes",
+                "summary": "Say what really happened",
+                "requestBody": _body("OutcomesRequest", happened),
+                "responses": {"202": _json("The outcomes are kept.", schemas.ref("OutcomesResponse"))}
+                | _errors(_WRONG),
+            }
+        },
+        root: {"get": _get("project", "What is live of the project")},
+        f"{root}/openapi.json": {"get": _get("openapi", "This document")},
+        "/health": {"get": {**_get("health", "Whether the API answers"), "security": []}},
+    }
+
+
+def _get(name: str, summary: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": {"200": _json("The facts.", {"type": "object"})},
+    }
+
+
+def _body(schema: str, named: Mapping[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": schemas.ref(schema), "examples": dict(named)}}
+    return {"required": True, "content": content}
+
+
+def _json(description: str, schema: schemas.Schema) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _errors(told: Mapping[str, str]) -> dict[str, Any]:
+    return {status: _json(said, schemas.ref("Error")) for status, said in told.items()}
