@@ -16,6 +16,7 @@ from tests.unit.serving.conftest import Trained, files_of
 from tests.unit.serving.harbour import HEADER, MODEL, PROJECT, Harbour, Killed
 from tidemill import names
 from tidemill.errors import ArtifactCorrupt, ModelNotReady, RecordNotFound, RequestInvalid, ScoringIncomplete
+from tidemill.serving.faults import Faults
 from tidemill.serving.instances import Features
 from tidemill.serving.model import Model
 from tidemill.serving.scoring import Place
@@ -34,7 +35,8 @@ def test_each_row_has_what_the_endpoint_would_answer(harbour: Harbour, classifie
         [HEADER, *(",".join(str(row.get(name, "")) for name in HEADER.split(",")) for row in classifier.rows), ""]
     )
     result, rows = harbour.score(harbour.put("rows.csv", body.encode()))
-    expected = model.predict(model.features.columns(model.features.rows(classifier.rows)))
+    taken = model.features.rows(classifier.rows, Faults())
+    expected = model.predict(model.features.columns(taken.values))
     assert [row["prediction"] for row in rows] == [each["prediction"] for each in expected]
     assert [row["probability"] for row in rows] == pytest.approx([each["probability"] for each in expected])
     assert (result["rows"], result["errors"], result["model"]["version"]) == (len(classifier.rows), 0, MODEL)
