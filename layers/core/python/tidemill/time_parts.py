@@ -1,10 +1,20 @@
-"""The names of what a model is told of a time. `tidemill.times` has their values, and needs numpy."""
+"""Times as texts, and the names of what a model is told of one. `tidemill.times` has the values, by numpy."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Literal
 
 Part = Literal["hour", "weekday", "day", "month", "year", "cycle_of_day", "cycle_of_week", "cycle_of_year"]
 CYCLES = ("cycle_of_day", "cycle_of_week", "cycle_of_year")
+
+
+def in_utc(text: str) -> datetime:
+    """What an ISO 8601 text says, in UTC and without a zone; UTC where it names none. Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    try:
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except OverflowError as error:
+        raise ValueError("outside the years 1 to 9999") from error
 
 
 def inputs(name: str, parts: Iterable[str]) -> list[str]:

@@ -5,13 +5,12 @@ Nothing but numpy: the inference function imports it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.time_parts import Part, inputs
+from tidemill.time_parts import Part, in_utc, inputs
 
 Moments = NDArray[np.datetime64]
 _DAY = np.timedelta64(1, "D")
@@ -32,18 +31,9 @@ def moments(texts: Sequence[Any]) -> Moments:
     return np.array([_moment(text) for text in texts], dtype="datetime64[us]")
 
 
-def moment(text: str) -> np.datetime64:
-    """One of them. Raises ValueError."""
-    found = datetime.fromisoformat(text)
-    try:
-        return np.datetime64(found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found, "us")
-    except OverflowError as error:
-        raise ValueError("outside the years 1 to 9999") from error
-
-
 def _moment(text: Any) -> np.datetime64:
     try:
-        return moment(text)
+        return np.datetime64(in_utc(text), "us")
     except (TypeError, ValueError):
         return np.datetime64("NaT", "us")
 

@@ -7,7 +7,7 @@ each cold start.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidemill import times
+from tidemill import time_parts
 from tidemill.serving.values import (
     Fault,
     category_fault,
@@ -29,7 +29,7 @@ def time_fault(value: Any) -> Fault | None:
     if fault := text_fault(value):
         return fault
     try:
-        times.moment(value)
+        time_parts.in_utc(value)
     except ValueError:
         reason = f"must be an ISO 8601 time such as 2026-03-01T12:00:00Z, not {shown(value)}"
         return Fault("not_a_time", {"format": "date-time"}, reason)
