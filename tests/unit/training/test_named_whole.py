@@ -113,7 +113,8 @@ def test_what_is_answered_is_captured_and_its_loss_is_that_of_the_outcome(whole:
     span = {"since": NOW, "until": NOW}
     requests = experiment.read_requests(whole.objects, "tides", **span)
     outcomes = experiment.read_outcomes(whole.objects, "tides", **span)
-    arm = experiment.arm(requests, outcomes, variant=VARIANT, task="classification")
+    measure = Measure(whole.project.rollout.measured("classification"))
+    (arm,) = experiment.arms(requests, outcomes, variants=(VARIANT,), measure=measure)
     losses = [-np.log(item["probabilities"][is_]) for item, is_ in zip(said, truth, strict=True)]
     assert (arm.requests, arm.sample.units) == (100, 100)
     assert arm.sample.mean == pytest.approx(np.mean(losses))
