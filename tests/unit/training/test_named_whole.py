@@ -20,6 +20,7 @@ from tidemill.errors import RequestInvalid
 from tidemill.monitoring.build_window import build_window
 from tidemill.monitoring.detect_drift import detect_drift
 from tidemill.release import card_page, experiment
+from tidemill.release.losses import Measure
 from tidemill.release.register_model import register_model
 from tidemill.serving.accept_outcomes import accept_outcomes
 from tidemill.serving.deliver_capture import deliver_capture
