@@ -7,11 +7,14 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from cli.errors import Usage
 
 STATES = {
     "accepted": "green",
@@ -51,6 +54,15 @@ def out() -> Console:
 def note() -> Console:
     """Standard error: progress and warnings."""
     return Console(stderr=True, highlight=False)
+
+
+def write_page(file: Path, page: str) -> None:
+    """A page into the file that `--html` names. Raises Usage."""
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise Usage(f"{file}: {error.strerror or error}; choose another file for --html") from error
+    note().print(f"wrote {escape(str(file))}", soft_wrap=True)
 
 
 def emit(facts: Any, *, as_json: bool, people: Callable[[Any], Any]) -> None:

@@ -57,11 +57,7 @@ def _write(file: Path, facts: Facts) -> None:
     # Not at the top: what draws is needed by this option alone.
     from cli.comparison_page import page
 
-    try:
-        file.write_text(page(facts))
-    except OSError as error:
-        raise Usage(f"{file}: {error.strerror or error}; choose another file for --html") from error
-    show.note().print(f"wrote {escape(str(file))}", soft_wrap=True)
+    show.write_page(file, page(facts))
 
 
 def _tables(facts: Facts) -> Group:

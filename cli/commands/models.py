@@ -57,8 +57,7 @@ def show_model(
     deployment.require_project(project)
     facts = reading.model(deployment.index, deployment.objects, project, version)
     if html is not None:
-        html.write_text(card_page.page(facts["card"]), encoding="utf-8")
-        show.note().print(f"the card is in {html}", soft_wrap=True)
+        show.write_page(html, card_page.page(facts["card"]))
     show.emit(facts, as_json=as_json, people=_model)
 
 

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.markup import escape
 
 from cli import reading, show
 from cli.deployment import Deployment
-from cli.errors import Refused, Usage
+from cli.errors import Refused
 from cli.options import STAGE, Json, ProjectName, Stage
 from tidemill import names
 
@@ -78,11 +77,7 @@ def explained(deployment: Deployment, project: str, release_id: str | None) -> F
 def _write(file: Path, facts: Facts) -> None:
     from cli.explain_page import page
 
-    try:
-        file.write_text(page(facts))
-    except OSError as error:
-        raise Usage(f"{file}: {error.strerror or error}; choose another file for --html") from error
-    show.note().print(f"wrote {escape(str(file))}", soft_wrap=True)
+    show.write_page(file, page(facts))
 
 
 def _tables(facts: Facts) -> Group:

@@ -76,10 +76,7 @@ class Features:
 
     def inputs(self) -> list[str]:
         """What the model takes: the features, of which a time is its parts."""
-        found: list[str] = []
-        for name, rule in self._rules.items():
-            found += time_parts.inputs(name, rule["parts"]) if rule["type"] == "timestamp" else [name]
-        return found
+        return [name for name, _ in time_parts.of_model(self._rules.values())]
 
     def _row(self, instance: Any, number: int, imputed: dict[int, list[str]], faults: Faults) -> Row:
         if not isinstance(instance, dict):

@@ -4,23 +4,22 @@
 CloseScoring `result.json`. All use cases read and write through here.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from tidemill import canonical, names
-from tidemill.errors import ArtifactCorrupt, RecordNotFound
+from tidemill import names
+from tidemill.errors import RecordNotFound
 from tidemill.ports import ObjectStore
+from tidemill.stored import JsonObject
+from tidemill.stored import keep as keep
+from tidemill.stored import read as read
+from tidemill.stored import verified as verified
 
 PART_BYTES = 32 << 20
 """Bytes of a file that one worker takes, about: half a minute of its time."""
 
 WAVE = 500
 """Parts that are given to workers at a time: what a state hands on stays far below 256 KB."""
-
-JSON = "application/json"
-JsonObject = dict[str, Any]
 
 
 def unscored(project: str, path: str = "") -> str:
@@ -91,34 +90,12 @@ class Input:
         return asdict(self)
 
 
-def read(objects: ObjectStore, key: str) -> JsonObject:
-    """The JSON object at `key`. Raises RecordNotFound."""
-    fact: JsonObject = json.loads(objects.get(key))
-    return fact
-
-
 def found(objects: ObjectStore, key: str) -> JsonObject | None:
     """The JSON object at `key`, None if there is none."""
     try:
         return read(objects, key)
     except RecordNotFound:
         return None
-
-
-def keep(objects: ObjectStore, key: str, fact: Mapping[str, Any]) -> JsonObject:
-    """Write a JSON fact unless there is one, and give the one that stands."""
-    body = canonical.dumps(fact)
-    stands: JsonObject = json.loads(body if objects.put_new(key, body, content_type=JSON) else objects.get(key))
-    return stands
-
-
-def verified(objects: ObjectStore, key: str, sha256: str) -> bytes:
-    """The bytes at `key`, whose digest must be that. Raises RecordNotFound, ArtifactCorrupt."""
-    body = objects.get(key)
-    if canonical.sha256(body) != sha256:
-        told = f"{key} has SHA-256 {canonical.sha256(body)}, the scoring began with {sha256}"
-        raise ArtifactCorrupt(f"{told}; restore that object version, or score with another model")
-    return body
 
 
 def spent(seconds: float, memory_mb: int) -> JsonObject:

@@ -54,7 +54,7 @@ def logs(chances: NDArray[Any]) -> Array:
 
 def fitted_on(arrays: Arrays, project: Project) -> Arrays:
     """The rows that the model itself is fitted on: all, or those that do not calibrate it."""
-    return _rows(arrays, ~_held(arrays, project))
+    return _rows(arrays, ~_held(arrays, project)) if project.recipe.calibrate else arrays
 
 
 def calibrated(pipeline: Pipeline, arrays: Arrays, project: Project) -> Model:

@@ -69,10 +69,4 @@ def _obstacle(plan: Plan, document: dict[str, Any], number: int) -> str:
 
 def _inputs(document: dict[str, Any]) -> dict[str, bool]:
     """What a registered model takes, in its order, and whether that is a number."""
-    found: dict[str, bool] = {}
-    for feature in document["features"]:
-        if parts := feature.get("parts"):
-            found |= dict.fromkeys(time_parts.inputs(feature["name"], parts), True)
-        else:
-            found[feature["name"]] = feature["type"] in ("number", "integer")
-    return found
+    return {name: feature["type"] != "category" for name, feature in time_parts.of_model(document["features"])}

@@ -60,8 +60,10 @@ def _evaluate(plan: Plan, objects: ObjectStore, index: Index, ticks: Callable[[]
     task, target = plan.project.task, holdout[plan.project.target]
     measured = {who: metrics.measure(task, target, said, plan.threshold) for who, said in answers.items()}
 
+    inputs, classes = plan.project.inputs(), plan.project.classes
+
     def ask(rows: Arrays) -> Predictions:
-        return pipeline.predict(model, rows, plan.project.inputs(), plan.project.classes)
+        return pipeline.predict(model, rows, inputs, classes)
 
     known = gather(plan, holdout, answers, ask)
     costs = {"bytes": measured_costs.sizes(bodies), "latency": measured_costs.latency(holdout, ask, ticks)}

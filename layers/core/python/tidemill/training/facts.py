@@ -4,17 +4,17 @@ Every use case of the stage reads and writes through here. A run's files are fac
 stands, and whoever computes it again gets what stands.
 """
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from tidemill import canonical, names
-from tidemill.errors import ArtifactCorrupt
+from tidemill import names
 from tidemill.ports import ObjectStore
+from tidemill.stored import JsonObject as JsonObject
+from tidemill.stored import keep as keep
+from tidemill.stored import keep_bytes as keep_bytes
+from tidemill.stored import read as read
+from tidemill.stored import verified as verified
 
 PARTS = ("train", "validation", "holdout")
-
-JsonObject = dict[str, Any]
 
 
 def plan_key(project: str, run_id: str) -> str:
@@ -68,34 +68,3 @@ def final_key(project: str, run_id: str, file: str = "final.json") -> str:
 
 def evaluation_key(project: str, run_id: str) -> str:
     return names.run(project, run_id) + "evaluation.json"
-
-
-def read(objects: ObjectStore, key: str) -> JsonObject:
-    """The JSON object at `key`. Raises RecordNotFound."""
-    fact: JsonObject = json.loads(objects.get(key))
-    return fact
-
-
-def keep(objects: ObjectStore, key: str, fact: Mapping[str, Any]) -> JsonObject:
-    """Write a JSON fact unless there is one, and give the one that stands."""
-    body = keep_bytes(objects, key, canonical.dumps(fact), content_type="application/json")
-    stands: JsonObject = json.loads(body)
-    return stands
-
-
-def keep_bytes(
-    objects: ObjectStore, key: str, body: bytes, *, content_type: str = "application/octet-stream"
-) -> bytes:
-    """Write a fact unless there is one, and give the bytes that stand."""
-    return body if objects.put_new(key, body, content_type=content_type) else objects.get(key)
-
-
-def verified(objects: ObjectStore, key: str, sha256: str) -> bytes:
-    """The bytes at `key`, whose digest must be `sha256`. Raises RecordNotFound, ArtifactCorrupt."""
-    body = objects.get(key)
-    found = canonical.sha256(body)
-    if found != sha256:
-        raise ArtifactCorrupt(
-            f"{key} has SHA-256 {found}, recorded is {sha256}; restore that object version or train again"
-        )
-    return body

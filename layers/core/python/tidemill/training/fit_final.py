@@ -66,8 +66,9 @@ def fit_final(
             digests = _write_artifacts(plan, best, objects, slices, shards_of, team)
         except OutOfTime:
             return {"final_key": key, "more": True}
-        saved = objects.get(facts.final_key(project, run_id, "model.skops"))
-        final = _final(plan, best, digests, types=_types(plan, best, saved), team=team)
+        saved = facts.final_key(project, run_id, "model.skops")
+        types = _types(plan, best, lambda: objects.get(saved))
+        final = _final(plan, best, digests, types=types, team=team)
         facts.keep(objects, key, {**final, **worker.spent(begun, slices.seconds(clock()))})
     return {"final_key": key, "more": False}
 
@@ -155,15 +156,15 @@ def build(
     project, fitted_on = plan.project, _fitted_on(parts)
     model = fitted(fitted_on) if fitted else _fitted(plan, best, fitted_on)
     saved = kept("model.skops", artifacts.save(model))
-    model = artifacts.load(saved, canonical.sha256(saved), _types(plan, best, saved))
+    model = artifacts.load(saved, canonical.sha256(saved), _types(plan, best, lambda: saved))
     served = kept("model.onnx", served_form.convert(model, project))
     profile = canonical.dumps(_profile(plan, model, fitted_on, parts["holdout"]))
     return {"model.skops": saved, "model.onnx": served, "profile.json": kept("profile.json", profile)}
 
 
-def _types(plan: Plan, best: Mapping[str, Any], saved: bytes) -> list[str]:
+def _types(plan: Plan, best: Mapping[str, Any], saved: Callable[[], bytes]) -> list[str]:
     """The types that are in the saved model because the project's own recipe put them there."""
-    return artifacts.extras(saved) if algorithms.of(best["algorithm"], plan.project).own else []
+    return artifacts.extras(saved()) if algorithms.of(best["algorithm"], plan.project).own else []
 
 
 def _fitted(

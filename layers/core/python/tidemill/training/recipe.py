@@ -1,4 +1,4 @@
-"""What a project's own `recipe.py` imports: ranges of parameters, and the columns as Tidemill prepares them.
+"""What a project's own `recipe.py` imports: the ranges of its parameters.
 
 Such a file has two functions:
 
@@ -15,10 +15,7 @@ from collections.abc import Sequence
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from tidemill.training.algorithms.columns import columns
 from tidemill.training.algorithms.family import Axis
-
-__all__ = ["Axis", "columns", "number", "whole"]
 
 
 def number(
