@@ -31,7 +31,10 @@ class Search:
         )
         self.size = self._grid_size() if self._strategy == "Grid" else None
         self._study = optuna.create_study(
-            direction=self.direction, sampler=self._sampler(config.get("RandomSeed")), pruner=self._pruner(config)
+            study_name="search",  # Optuna's Hyperband deals its brackets by it: one seed, one course
+            direction=self.direction,
+            sampler=self._sampler(config.get("RandomSeed")),
+            pruner=self._pruner(config),
         )
         self._trials: dict[str, Any] = {}
 

@@ -50,6 +50,8 @@ def main():
         for step in range(int(wishes["steps"])):
             say(f"loss={float(wishes['x']) + 1 / (step + 1):.6f};")
             time.sleep(0.05)
+    while float(wishes.get("x", "0")) >= float(wishes.get("linger_from", "inf")):  # until it is stopped
+        time.sleep(0.05)
     if "read" in wishes:
         import boto3
 

@@ -131,13 +131,15 @@ def test_hyperband_stops_a_job_that_lags_behind(tune, tuning_of):
     described, jobs = tune(
         tuning_of(
             "Hyperband",
-            most=8,
-            parallel=2,
+            most=5,
+            parallel=1,
             ranges=ranges,
-            static={"steps": "27"},
+            RandomSeed=1,
+            static={"steps": "27", "linger_from": "600"},
             StrategyConfig={"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 27}},
         )
     )
     assert described["HyperParameterTuningJobStatus"] == "Completed", described
-    assert any(job["TrainingJobStatus"] == "Stopped" for job in jobs)
-    assert any(job["TrainingJobStatus"] == "Completed" for job in jobs)
+    came = [(job["TunedHyperParameters"]["x"], job["TrainingJobStatus"]) for job in jobs]
+    good = ("2", "Completed")
+    assert came == [good, ("600", "Stopped"), good, ("800", "Stopped"), good]
