@@ -127,6 +127,33 @@ def test_an_update_may_test_and_set_the_same_attribute_by_any_name(index: Index)
     assert {name: (index.get(PK, "row") or {})[name] for name in changes} == changes
 
 
+def test_whoever_proves_that_a_change_is_its_own_may_repeat_it(index: Index) -> None:
+    for _ in range(2):
+        index.transact([Put(PK, "row", {"state": "one", "size": 1}, if_absent=True, proof="size")])
+        index.transact([Put(PK, "pointer", {"epoch": 1, "size": 1}, if_epoch=0, proof="size")])
+    for _ in range(2):
+        index.transact([Update(PK, "row", {"state": "two", "size": 2}, {"state": "one", "other": None}, "size")])
+    others: list[Put | Update] = [
+        Put(PK, "row", {"size": 3}, if_absent=True, proof="size"),
+        Put(PK, "pointer", {"epoch": 1, "size": 3}, if_epoch=0, proof="size"),
+        Update(PK, "row", {"state": "three", "size": 3}, {"state": "one"}, "size"),
+        Update(PK, "none", {"size": 3}, {"state": "one"}, "size"),
+        Update(PK, "none", {"size": 3}, proof="size"),
+    ]
+    for change in others:
+        with pytest.raises(ConflictError):
+            index.transact([change])
+    assert index.get(PK, "row") == {"pk": PK, "sk": "row", "state": "two", "size": 2}
+
+
+def test_an_update_makes_no_row_whatever_it_asks(index: Index) -> None:
+    asked: list[dict[str, Any]] = [{}, {"a": None}, {"a": 1}, {"a": 1, "b": None}]
+    for if_equal in asked:
+        with pytest.raises(ConflictError):
+            index.transact([Update(PK, "none", {"a": 2}, if_equal)])
+    assert index.get(PK, "none") is None
+
+
 def test_a_transaction_is_all_or_nothing(index: Index) -> None:
     put(index, "there", n=1)
     changes = [

@@ -77,24 +77,39 @@ class ObjectStore(Protocol):
 @dataclass(frozen=True)
 class Put:
     """Write a row. `if_absent`: only if no row has this key. `if_epoch`: only if the stored row's `epoch` is
-    this number (0: no row, or a row without an epoch). The new row's own `epoch` is whatever `row` says."""
+    this number (0: no row, or a row without an epoch). The new row's own `epoch` is whatever `row` says.
+    `proof` names an attribute of `row` whose value nobody else writes: a stored row that has it shows that this
+    very change was made before, its answer lost, and no condition is asked then."""
 
     pk: str
     sk: str
     row: Mapping[str, Any]
     if_absent: bool = False
     if_epoch: int | None = None
+    proof: str | None = None
 
 
 @dataclass(frozen=True)
 class Update:
     """Set attributes of a row that exists, leaving the others. `if_equal`: only if these attributes have
-    these values (a missing attribute equals None)."""
+    these values (a missing attribute equals None). `proof`: as a Put's, an attribute of `set`."""
 
     pk: str
     sk: str
     set: Mapping[str, Any]
     if_equal: Mapping[str, Any] = field(default_factory=dict)
+    proof: str | None = None
+
+
+def is_lost(change: Put | Update, stored: Mapping[str, Any] | None) -> bool:
+    """Whether a condition of the change does not hold for the row that is stored (None: there is none)."""
+    written = change.row if isinstance(change, Put) else change.set
+    if change.proof is not None and stored is not None and stored.get(change.proof) == written[change.proof]:
+        return False
+    if isinstance(change, Update):
+        return stored is None or any(stored.get(name) != value for name, value in change.if_equal.items())
+    fenced = change.if_epoch is not None and (stored or {}).get("epoch", 0) != change.if_epoch
+    return fenced or (change.if_absent and stored is not None)
 
 
 class Index(Protocol):

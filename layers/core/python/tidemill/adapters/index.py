@@ -81,13 +81,21 @@ class DynamoIndex:
     def _put(self, change: Put) -> dict[str, Any]:
         row = {**change.row, "pk": change.pk, "sk": change.sk}
         item: dict[str, Any] = {"TableName": self.table, "Item": {k: _attribute(v) for k, v in row.items()}}
+        condition, values = "", {}
         if change.if_absent:
-            item["ConditionExpression"] = "attribute_not_exists(pk)"
+            condition = "attribute_not_exists(pk)"
         elif change.if_epoch == 0:
-            item["ConditionExpression"] = "attribute_not_exists(epoch)"
+            condition = "attribute_not_exists(epoch)"
         elif change.if_epoch is not None:
-            item["ConditionExpression"] = "epoch = :epoch"
-            item["ExpressionAttributeValues"] = {":epoch": _attribute(change.if_epoch)}
+            condition, values = "epoch = :epoch", {":epoch": _attribute(change.if_epoch)}
+        if condition and change.proof:
+            condition += " OR #proof = :proof"
+            item["ExpressionAttributeNames"] = {"#proof": change.proof}
+            values[":proof"] = item["Item"][change.proof]
+        if condition:
+            item["ConditionExpression"] = condition
+        if values:
+            item["ExpressionAttributeValues"] = values
         return item
 
     def _update(self, change: Update) -> dict[str, Any]:
@@ -95,19 +103,23 @@ class DynamoIndex:
         place = {name: alias for alias, name in attribute_names.items()}
         values = {f":s{i}": _attribute(value) for i, value in enumerate(change.set.values())}
         assignments = [f"{place[name]} = :s{i}" for i, name in enumerate(change.set)]
-        conditions = ["attribute_exists(pk)"]
+        told = any(value is not None for value in change.if_equal.values())  # no row has it that does not exist
+        conditions = [] if told else ["attribute_exists(pk)"]
         for i, (name, value) in enumerate(change.if_equal.items()):
             if value is None:
                 conditions.append(f"(attribute_not_exists({place[name]}) OR {place[name]} = :c{i})")
             else:
                 conditions.append(f"{place[name]} = :c{i}")
             values[f":c{i}"] = _attribute(value)
-        used = " ".join(assignments + conditions).replace("(", " ").replace(")", " ").split()
+        condition = " AND ".join(conditions)
+        if change.proof is not None:
+            condition = f"({condition}) OR {place[change.proof]} = :s{list(change.set).index(change.proof)}"
+        used = " ".join([*assignments, condition]).replace("(", " ").replace(")", " ").split()
         return {
             "TableName": self.table,
             "Key": _key(change.pk, change.sk),
             "UpdateExpression": "SET " + ", ".join(assignments),
-            "ConditionExpression": " AND ".join(conditions),
+            "ConditionExpression": condition,
             "ExpressionAttributeNames": {alias: n for alias, n in attribute_names.items() if alias in used},
             "ExpressionAttributeValues": values,
         }
@@ -115,7 +127,9 @@ class DynamoIndex:
 
 def _is_repeatable(change: Put | Update) -> bool:
     """Whether the change may be made twice: the SDK sends it again when the answer is lost. A condition that the
-    change itself makes false needs a transaction, which DynamoDB knows by its token."""
+    change itself makes false needs a proof, or a transaction, which DynamoDB knows by its token."""
+    if change.proof is not None:
+        return True
     if isinstance(change, Put):
         return not change.if_absent and change.if_epoch is None
     return not change.set.keys() & change.if_equal.keys()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidemill.errors import ConflictError, RecordNotFound, StaleEpoch
-from tidemill.ports import CHUNK, Alias, Put, Row, Stat, Update
+from tidemill.ports import CHUNK, Alias, Put, Row, Stat, Update, is_lost
 
 WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -127,14 +127,7 @@ class MemoryIndex:
                 self.rows[key] = {**attributes, "pk": change.pk, "sk": change.sk}
 
     def _check(self, change: Put | Update) -> None:
-        stored = self.rows.get((change.pk, change.sk))
-        if isinstance(change, Put):
-            lost = (change.if_absent and stored is not None) or (
-                change.if_epoch is not None and (stored or {}).get("epoch", 0) != change.if_epoch
-            )
-        else:
-            lost = stored is None or any(stored.get(name) != value for name, value in change.if_equal.items())
-        if lost:
+        if is_lost(change, self.rows.get((change.pk, change.sk))):
             raise ConflictError(f"row {change.pk} {change.sk} is not as expected; read it again")
 
 

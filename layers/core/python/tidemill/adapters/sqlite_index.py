@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.errors import ConflictError
-from tidemill.ports import Put, Row, Update
+from tidemill.ports import Put, Row, Update, is_lost
 
 BUSY_SECONDS = 60.0
 MOST = 100
@@ -105,17 +105,9 @@ def _row(connection: sqlite3.Connection, pk: str, sk: str) -> Row | None:
 
 def _changed(change: Put | Update, stored: Row | None) -> Row:
     """The row after the change. Raises ConflictError if a condition does not hold."""
-    if isinstance(change, Put):
-        lost = (change.if_absent and stored is not None) or (
-            change.if_epoch is not None and (stored or {}).get("epoch", 0) != change.if_epoch
-        )
-        row = dict(change.row)
-    else:
-        lost = stored is None or any(stored.get(name) != value for name, value in change.if_equal.items())
-        row = {**(stored or {}), **change.set}
-    if lost:
+    if is_lost(change, stored):
         raise ConflictError(f"row {change.pk} {change.sk} is not as expected; read it again")
-    return row
+    return dict(change.row) if isinstance(change, Put) else {**(stored or {}), **change.set}
 
 
 def _dumped(row: dict[str, Any]) -> str:

@@ -30,7 +30,17 @@ from tidemill.ports import Index, ObjectStore, Put, Row, Update
 from tidemill.training.studies import trial_rows
 from tidemill.training.studies.registry import Registry, directions_of
 from tidemill.training.studies.texts import Texts
-from tidemill.training.studies.trial_rows import BEAT, MORE_STEPS, NUMBER, PARAMETER, STATE, STEP, SYSTEM, USER
+from tidemill.training.studies.trial_rows import (
+    BEAT,
+    MORE_STEPS,
+    NUMBER,
+    PARAMETER,
+    PROOF,
+    STATE,
+    STEP,
+    SYSTEM,
+    USER,
+)
 from tidemill.training.studies.trial_table import TrialTable
 
 Ports = tuple[Index, ObjectStore]
@@ -149,12 +159,13 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
             if number is None:
                 number = self._next_number(study_id)
             row, later = new(number)
-            changes = [Put(pk, trial_rows.sk(number), row, if_absent=True)]
+            row[PROOF] = trial_rows.proof()
+            changes = [Put(pk, trial_rows.sk(number), row, if_absent=True, proof=PROOF)]
             identifier = trial_rows.trial_id(study_id, number)
             self._next.pop(study_id, None)  # known again once this one is taken
             self._index.transact([*changes, *(Put(pk, sk, steps) for sk, steps in later.items())])
             self._next[study_id] = number + 1
-            self._trials.remember(identifier, dict(row))
+            self._trials.born(identifier, dict(row))
             return identifier
 
         return until_undisturbed(attempt, attempts=PATIENT_ATTEMPTS)
@@ -233,7 +244,7 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
             known = self._finished.get(study_id, {}).get(number)
         if known is not None:
             return known
-        row = self._trials.read(trial_id)
+        row = self._trials.first_look(trial_id)
         later = []
         if row.get(MORE_STEPS):
             later = self._index.query(names.pk_study(self._project, study_id), trial_rows.sk(number) + "#")

@@ -5,6 +5,7 @@ writers of one trial lose nothing of each other. Steps from STEPS_IN_ROW on lie 
 that no row outgrows what the table takes. Times are UTC; Optuna's are local and without a zone.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,8 @@ TRIALS_OF_A_STUDY = 1 << 20
 STEPS_IN_ROW = 1000
 PARAMETER, USER, SYSTEM, STEP = "p:", "u:", "s:", "i:"
 STATE, BEAT, NUMBER, MORE_STEPS = "state", "beat", "number", "more_steps"
+PROOF = "proof"
+"""The attribute that tells who took a trial's number, or was the last to change its state."""
 
 
 def trial_id(study_id: int, number: int) -> int:
@@ -67,6 +70,11 @@ def of(number: int, trial: FrozenTrial, texts: Texts) -> tuple[Row, dict[str, Ro
 def is_in_row(step: int) -> bool:
     """Whether a step lies in the trial's own row."""
     return 0 <= step < STEPS_IN_ROW
+
+
+def proof() -> str:
+    """A value of PROOF: whoever repeats a write, because its answer was lost, knows its own by it."""
+    return secrets.token_hex(8)
 
 
 def parameter(order: int, internal: float, distribution: BaseDistribution, texts: Texts) -> str:

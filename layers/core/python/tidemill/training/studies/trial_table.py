@@ -11,7 +11,7 @@ from tidemill.errors import ConflictError, RowTooLarge
 from tidemill.ports import Index, Row, Update
 from tidemill.training.studies import trial_rows
 from tidemill.training.studies.texts import Texts
-from tidemill.training.studies.trial_rows import NUMBER, STATE, SYSTEM, USER
+from tidemill.training.studies.trial_rows import NUMBER, PROOF, STATE, SYSTEM, USER
 
 
 class TrialTable:
@@ -20,12 +20,20 @@ class TrialTable:
     def __init__(self, index: Index, texts: Texts, project: str) -> None:
         self._index, self._texts, self._project = index, texts, project
         self._rows: dict[int, Row] = {}
+        self._born: dict[int, Row] = {}
         self._lock = threading.RLock()
 
-    def remember(self, trial_id: int, row: Row) -> None:
-        """Know a row that this process wrote."""
+    def born(self, trial_id: int, row: Row) -> None:
+        """Know the row of a trial that this process made."""
         with self._lock:
-            self._rows[trial_id] = row
+            self._rows[trial_id] = self._born[trial_id] = row
+
+    def first_look(self, trial_id: int) -> Row:
+        """The row as it is; of a trial that this process made, the first time and before any change, as it was
+        made: Optuna reads each trial that it has just asked for. Raises KeyError."""
+        with self._lock:
+            made = self._born.pop(trial_id, None)
+        return self.read(trial_id) if made is None else made
 
     def known(self, trial_id: int) -> Row:
         """The row as this process knows it."""
@@ -39,7 +47,9 @@ class TrialTable:
         row = self._index.get(names.pk_study(self._project, study_id), trial_rows.sk(number))
         if row is None:
             raise KeyError(f"project {self._project!r} has no trial {trial_id}")
-        self.remember(trial_id, row)
+        with self._lock:
+            self._rows[trial_id] = row
+            self._born.pop(trial_id, None)
         return row
 
     def require_open(self, trial_id: int, row: Row) -> None:
@@ -69,6 +79,9 @@ class TrialTable:
     ) -> bool:
         study_id, number = trial_rows.place(trial_id)
         pk, sk = names.pk_study(self._project, study_id), trial_rows.sk(number)
+        proof = PROOF if STATE in change else None
+        if proof is not None:
+            change = {**change, PROOF: trial_rows.proof()}
 
         def attempt() -> bool:
             row = self.known(trial_id)
@@ -80,12 +93,13 @@ class TrialTable:
                     return False
             also = () if beside is None else (beside,)
             try:
-                self._index.transact([Update(pk, sk, change, {STATE: row[STATE]}), *also])
+                self._index.transact([Update(pk, sk, change, {STATE: row[STATE]}, proof), *also])
             except ConflictError:
                 self.read(trial_id)
                 raise
             with self._lock:
                 self._rows[trial_id] = {**self._rows.get(trial_id, row), **change}
+                self._born.pop(trial_id, None)
             return True
 
         return until_undisturbed(attempt, attempts=PATIENT_ATTEMPTS)
