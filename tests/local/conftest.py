@@ -151,7 +151,7 @@ def invoke(client: Callable[[str], Any]) -> Callable[..., Any]:
 def eventually() -> Callable[..., Any]:
     """Ask until the answer is truthy; the last answer at the deadline, so that the test's assert shows it."""
 
-    def ask(question: Callable[[], Any], seconds: float = 15.0) -> Any:
+    def ask(question: Callable[[], Any], seconds: float = 60.0) -> Any:
         deadline = time.monotonic() + seconds
         while not (answer := question()) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -40,7 +40,7 @@ def permit(client):
 
 @pytest.fixture
 def ran(messages, eventually):
-    return lambda name: eventually(lambda: "ran" in messages(f"/aws/lambda/{name}"), seconds=5)
+    return lambda name: eventually(lambda: "ran" in messages(f"/aws/lambda/{name}"))
 
 
 @pytest.fixture

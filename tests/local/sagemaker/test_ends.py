@@ -72,4 +72,4 @@ def test_a_stopped_cloud_leaves_no_process_and_knows_that_the_job_failed(own_clo
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are found in /proc")
 def test_a_killed_cloud_leaves_no_process(own_cloud, job, eventually):
     os.kill(own_cloud.status().pid, signal.SIGKILL)
-    assert eventually(lambda: not processes(own_cloud), seconds=30)
+    assert eventually(lambda: not processes(own_cloud), seconds=60)

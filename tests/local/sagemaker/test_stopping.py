@@ -39,7 +39,7 @@ def started(tmp_path, monkeypatch, eventually):
         program = Program("stubborn", (manner,), (str(tmp_path / "code"),))
         host.start(program, host.variables({}, "us-east-1"), lambda name, line: printed.append(line))
         made.append(host)
-        assert eventually(lambda: printed == ["ready"], seconds=30)
+        assert eventually(lambda: printed == ["ready"], seconds=60)
         return host
 
     yield start
