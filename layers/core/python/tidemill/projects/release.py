@@ -23,6 +23,9 @@ class Rollout(Strict):
     """How a challenger earns traffic. A unit of the experiment is a request or an entity (its mean loss)."""
 
     steps: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.1, 0.5), min_length=1)
+    assignment: Literal["request", "entity"] = Field(
+        "request", description="who is assigned to an arm: each request by chance, or each entity for good"
+    )
     look_minutes: float = Field(15, gt=0)
     metric: Metric | None = Field(
         None, description="what decides; by default log_loss for classification, squared_error for regression"
@@ -50,6 +53,11 @@ def rollout_fault(project: "Project") -> str | None:
     """Which setting of `rollout` does not fit the project, in words; None if all do."""
     rules = project.rollout
     two = project.task == "classification" and not project.classes
+    if rules.assignment == "entity" and rules.unit != "entity":
+        return (
+            "rollout.unit: with `assignment: entity` the requests of an entity share its arm, so that they are no"
+            " units of their own; set `unit: entity`"
+        )
     if rules.metric in ("log_loss", "accuracy") and project.task == "regression":
         return f"rollout.metric: {rules.metric} is of classification; take squared_error, absolute_error or reward"
     if rules.metric in OF_TWO and not two:

@@ -39,7 +39,8 @@ class Request:
 @dataclass(frozen=True)
 class Arm:
     """One arm since the traffic last changed: all its requests, those with an outcome that counts (None in records
-    from before it was counted), and the sample of its units."""
+    from before it was counted), and the sample of its units. Where entities are assigned, they are counted in the
+    place of requests: requests of one entity share its arm, so that their number says nothing of the weight."""
 
     variant: str
     requests: int
@@ -117,28 +118,33 @@ def arms(
 def _units(
     requests: Mapping[str, Request], outcomes: Mapping[str, Outcome], variant: str, measure: Measure
 ) -> tuple[int, int, list[_Unit]]:
-    """How many requests, how many of them with an outcome, and the units with something to count."""
-    total = answered = 0
+    """How many requests (or entities, where they are assigned), how many of them with an outcome, and the units
+    with something to count."""
+    total: set[tuple[str, str]] = set()
+    answered: set[tuple[str, str]] = set()
     units: dict[tuple[str, str], _Unit] = {}
     for request_id, request in requests.items():
         if request.variant != variant:
             continue
-        total += 1
+        alone, entity = ("request", request_id), ("entity", str(request.entity))
+        assigned = entity if measure.assigned == "entity" and request.entity is not None else alone
+        total.add(assigned)
         losses = [
             (found, value)
             for identity, (answer, value) in request.answers.items()
             if identity in outcomes
             and (found := loss(measure.metric, answer, outcomes[identity], measure.costs)) is not None
         ]
-        answered += bool(losses)
         if not losses:
             continue
-        whole = measure.unit == "entity" and request.entity is not None
-        unit = units.setdefault(("entity", str(request.entity)) if whole else ("request", request_id), _Unit())
+        answered.add(assigned)
+        unit = units.setdefault(
+            entity if measure.unit == "entity" and request.entity is not None else alone, _Unit()
+        )
         for found, value in losses:
             unit.lost, unit.counted = unit.lost + found.lost, unit.counted + found.counted
             unit.covariates += [] if value is None else [value]
-    return total, answered, [unit for unit in units.values() if unit.counted > 0]
+    return len(total), len(answered), [unit for unit in units.values() if unit.counted > 0]
 
 
 def _sample(units: Sequence[_Unit], usual: float | None, *, as_ratio: bool) -> Sample:

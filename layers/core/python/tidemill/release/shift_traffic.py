@@ -11,8 +11,8 @@ from tidemill.errors import ConflictError
 from tidemill.governance import audit
 from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Row, Update
 from tidemill.projects import Rollout
+from tidemill.release import arms, record
 from tidemill.release import pointer as live
-from tidemill.release import record
 
 
 def shift_traffic(
@@ -65,7 +65,7 @@ def _take_step(project: str, release: Row, step: int, rules: Rollout, *, index: 
     pk, weight, now = names.pk(project), rules.steps[step], clock()
     index.transact(
         [
-            live.moved(project, pointer, weight=weight),
+            live.moved(project, pointer, weight=weight, experiment=arms.version(release, step)),
             Update(
                 pk,
                 names.sk_release(release["release_id"]),
