@@ -1,8 +1,8 @@
 """The part of a project file about releases."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tidemill.projects.strict import Strict
 
@@ -19,10 +19,29 @@ ALL_OR_NOTHING = ("accuracy", *OF_TWO)
 """Metrics by which a prediction has a loss or none, and most have none."""
 
 
+Plan = Literal["canary", "ab", "blue_green"]
+SPLIT = ("canary", "ab")
+"""Plans that share the requests between both arms."""
+_OF = {"steps": ("canary",), "split": ("ab",), "watch_minutes": ("blue_green",), "assignment": SPLIT}
+"""Settings that only these plans use."""
+
+
+class Stage(NamedTuple):
+    """One step of a release: by which plan, and the challenger's share of the requests."""
+
+    plan: Plan
+    weight: float
+
+
 class Rollout(Strict):
     """How a challenger earns traffic. A unit of the experiment is a request or an entity (its mean loss)."""
 
+    plan: tuple[Plan, ...] = Field(("canary",), min_length=1, description="a plan, or several one after the other")
     steps: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.1, 0.5), min_length=1)
+    split: float = Field(0.5, gt=0, lt=1, description="of ab: the challenger's share until it is decided")
+    watch_minutes: float = Field(
+        60, gt=0, le=79200, description="of blue_green: how long the challenger is watched with all requests"
+    )
     assignment: Literal["request", "entity"] = Field(
         "request", description="who is assigned to an arm: each request by chance, or each entity for good"
     )
@@ -44,6 +63,28 @@ class Rollout(Strict):
     max_days: float = Field(30, gt=0, le=55, description="days after which an undecided release ends")
     undecided: Literal["roll_back", "promote"] = "roll_back"
 
+    @field_validator("plan", mode="before")
+    @classmethod
+    def _one_word_is_a_list_of_one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The steps of a release, in order."""
+        found: list[Stage] = []
+        for plan in self.plan:
+            weights = {"canary": self.steps, "ab": (self.split,), "blue_green": (1.0,)}[plan]
+            found += [Stage(plan, weight) for weight in weights]
+        return tuple(found)
+
+    def shares(self) -> tuple[float, ...]:
+        """The challenger's shares in the steps that compare both arms at a time."""
+        return tuple(stage.weight for stage in self.stages() if stage.plan in SPLIT)
+
+    @property
+    def alpha_each(self) -> float:
+        """Of one step: the chance of a wrong verdict in the whole release stays below alpha (union bound)."""
+        return self.alpha / len(self.stages())
+
     def measured(self, task: str) -> Metric:
         """The metric that decides for a project of that task."""
         return self.metric or ("log_loss" if task == "classification" else "squared_error")
@@ -53,6 +94,8 @@ def rollout_fault(project: "Project") -> str | None:
     """Which setting of `rollout` does not fit the project, in words; None if all do."""
     rules = project.rollout
     two = project.task == "classification" and not project.classes
+    if fault := _plan_fault(rules):
+        return fault
     if rules.assignment == "entity" and rules.unit != "entity":
         return (
             "rollout.unit: with `assignment: entity` the requests of an entity share its arm, so that they are no"
@@ -76,4 +119,16 @@ def rollout_fault(project: "Project") -> str | None:
                 f"rollout.covariate: {rules.metric} is about some of the units, which the model chooses; leave the"
                 " covariate out, or take another metric"
             )
+    return None
+
+
+def _plan_fault(rules: Rollout) -> str | None:
+    """Which setting does not fit the plan. One that is as it would be by default is not in the way."""
+    if len(rules.plan) > 1:
+        return f"rollout.plan: {' and '.join(rules.plan)} both end a release; take one of them"
+    for name, plans in _OF.items():
+        used = any(plan in plans for plan in rules.plan)
+        if not used and getattr(rules, name) != Rollout.model_fields[name].default:
+            wanted = " or ".join(plans)
+            return f"rollout.{name}: only {wanted} uses it, not {', '.join(rules.plan)}; leave it out"
     return None

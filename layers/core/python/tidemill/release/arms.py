@@ -28,8 +28,8 @@ def publish(project: str, release: Row, *, objects: ObjectStore, index: Index, e
     if rules.assignment != "entity":
         return release
     versions = [
-        _publish_step(project, release, step, weight, objects=objects, endpoints=endpoints)
-        for step, weight in enumerate(rules.steps)
+        _publish_step(project, release, step, stage.weight, objects=objects, endpoints=endpoints)
+        for step, stage in enumerate(rules.stages())
     ]
     row = {"arms": versions}
     index.transact(

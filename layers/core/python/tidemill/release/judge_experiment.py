@@ -11,7 +11,7 @@ from typing import Any
 from tidemill import names
 from tidemill.errors import ConflictError, RecordNotFound
 from tidemill.ports import Clock, Index, ObjectStore, Row, Update
-from tidemill.release import experiment, record, verdict
+from tidemill.release import experiment, record, verdict, watch
 from tidemill.release import pointer as live
 from tidemill.release.shift_traffic import wait_seconds
 
@@ -64,27 +64,17 @@ def _taken(objects: ObjectStore, project: str, release_id: str, number: int) -> 
 def _look(
     number: int, plan: dict[str, Any], release: Row, *, objects: ObjectStore, index: Index, now: datetime
 ) -> dict[str, Any]:
-    project = plan["project"]
+    project, rules, measure = plan["project"], record.rules(plan), record.measure(plan)
     pointer = live.read(index, project)
     if release.get("since") is None:
         raise ConflictError(f"release {release['release_id']!r} has no traffic yet; shift it, then look")
-    since = datetime.fromisoformat(release["since"])
-    measure = record.measure(plan)
-    requests = experiment.read_requests(objects, project, since=since, until=now, covariate=measure.covariate)
-    outcomes = experiment.read_outcomes(objects, project, since=since, until=now)
-    variants = [side["function_version"] for side in (release, pointer["champion"])]
-    challenger, champion = experiment.arms(requests, outcomes, variants=variants, measure=measure)
-    found = verdict.judge(
-        challenger,
-        champion,
-        rules=record.rules(plan),
-        step=release["step"],
-        look=number,
-        days=(now - datetime.fromisoformat(release["at"])).total_seconds() / 86400,
-    )
+    stage = rules.stages()[release["step"]]
+    judged = _watched if stage.plan == "blue_green" else _split
+    found = judged(number, plan, release, pointer["champion"], objects=objects, now=now)
     return {
         "look": number,
         "step": release["step"],
+        "plan": stage.plan,
         "epoch": pointer["epoch"],
         "since": release["since"],
         "at": now.isoformat(),
@@ -95,3 +85,37 @@ def _look(
         "reason": found.reason,
         **found.numbers,
     }
+
+
+def _split(
+    number: int, plan: dict[str, Any], release: Row, champion: Row, *, objects: ObjectStore, now: datetime
+) -> verdict.Verdict:
+    """Both arms, since they have had their shares."""
+    project, measure, since = plan["project"], record.measure(plan), datetime.fromisoformat(release["since"])
+    requests = experiment.read_requests(objects, project, since=since, until=now, covariate=measure.covariate)
+    outcomes = experiment.read_outcomes(objects, project, since=since, until=now)
+    variants = [side["function_version"] for side in (release, champion)]
+    arms = experiment.arms(requests, outcomes, variants=variants, measure=measure)
+    days = (now - datetime.fromisoformat(release["at"])).total_seconds() / 86400
+    return verdict.judge(*arms, rules=record.rules(plan), step=release["step"], look=number, days=days)
+
+
+def _watched(
+    number: int, plan: dict[str, Any], release: Row, champion: Row, *, objects: ObjectStore, now: datetime
+) -> verdict.Verdict:
+    """The challenger since it has had all requests, the champion before."""
+    project, measure, since = plan["project"], record.measure(plan), datetime.fromisoformat(release["since"])
+    rules = record.rules(plan)
+    first = watch.before(rules, since)
+    requests = experiment.read_requests(objects, project, since=first, until=now, covariate=measure.covariate)
+    outcomes = experiment.read_outcomes(objects, project, since=first, until=now)
+    # Either may have answered at other times, in an earlier release or as its last requests came to an end.
+    times = {True: release["function_version"], False: champion["function_version"]}
+    counted = {
+        request_id: request
+        for request_id, request in requests.items()
+        if request.variant == times[datetime.fromisoformat(request.at) >= since]
+    }
+    arms = experiment.arms(counted, outcomes, variants=[times[True], times[False]], measure=measure)
+    minutes = (now - since).total_seconds() / 60
+    return watch.judge(*arms, rules=rules, step=release["step"], minutes=minutes)

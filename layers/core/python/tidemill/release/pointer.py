@@ -49,6 +49,8 @@ def apply(index: Index, endpoints: Endpoints, project: str) -> Row:
         version, weights = champion["function_version"], {}
         if shared and pointer["experiment"]:
             version = pointer["experiment"]
+        elif shared and pointer["weight"] >= 1:
+            version = challenger["function_version"]
         elif shared:
             weights = {challenger["function_version"]: pointer["weight"]}
         endpoints.move_alias(project, version=version, weights=weights, epoch=pointer["epoch"])

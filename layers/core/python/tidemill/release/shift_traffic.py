@@ -62,7 +62,7 @@ def _take_step(project: str, release: Row, step: int, rules: Rollout, *, index: 
             f"release {release['release_id']!r} cannot share traffic: the pointer is with "
             f"{pointer['release_id']!r} and champion {pointer['champion']}; settle the release"
         )
-    pk, weight, now = names.pk(project), rules.steps[step], clock()
+    pk, weight, now = names.pk(project), rules.stages()[step].weight, clock()
     index.transact(
         [
             live.moved(project, pointer, weight=weight, experiment=arms.version(release, step)),

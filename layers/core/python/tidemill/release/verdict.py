@@ -66,8 +66,7 @@ def judge(
     Without `days` (records from before they were kept) there is no maximum duration but `max_looks`. `focus` is of
     the test of the sample ratio; records tell theirs.
     """
-    weight = rules.steps[step]
-    alpha = rules.alpha / len(rules.steps)
+    weight, alpha = rules.stages()[step].weight, rules.alpha_each
     safe = sequential.guarded(challenger.sample, champion.sample, added(rules))
     interval = sequential.difference(*sequential.adjusted(*safe), alpha)
     requests = challenger.requests, champion.requests
@@ -136,7 +135,7 @@ def _decide(
     within, better = limits(rules), rules.goal == "better"
     if interval.upper < within.reach:
         shown = f"better by more than {rules.margin}" if better else f"not worse by the margin {rules.margin}"
-        last = step == len(rules.steps) - 1
+        last = step == len(rules.stages()) - 1
         return ("promote" if last else "advance"), f"{shown}: {bounds}"
     if interval.lower > within.hopeless:
         shown = f"surely not better by more than {rules.margin}" if better else "surely worse"
