@@ -37,6 +37,7 @@ DIMENSION_VARIANT = "variant"  # beside the project, while entities are assigned
 CAPTURE_TERM = "TIDEMILL_CAPTURE"
 
 LIVE_ALIAS = "live"
+SHADOW = "shadow"  # the field around the body of a direct invocation that is neither captured nor counted
 
 # --- what an uploader may note with an object (user metadata, percent-encoded) ----------------------------------
 META_AUTHOR = "author"

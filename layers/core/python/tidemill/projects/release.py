@@ -19,10 +19,22 @@ ALL_OR_NOTHING = ("accuracy", *OF_TWO)
 """Metrics by which a prediction has a loss or none, and most have none."""
 
 
-Plan = Literal["canary", "ab", "blue_green"]
+Plan = Literal["replay", "shadow", "canary", "ab", "blue_green"]
+UNEXPOSED = ("replay", "shadow")
+"""Plans in which no caller is given the challenger's answer; they come first, in this order."""
 SPLIT = ("canary", "ab")
 """Plans that share the requests between both arms."""
-_OF = {"steps": ("canary",), "split": ("ab",), "watch_minutes": ("blue_green",), "assignment": SPLIT}
+_OF = {
+    "steps": ("canary",),
+    "split": ("ab",),
+    "watch_minutes": ("blue_green",),
+    "assignment": SPLIT,
+    "shadow_hours": ("shadow",),
+    "replay_days": ("replay",),
+    "replay_requests": ("replay",),
+    "max_errors": UNEXPOSED,
+    "outcomes": UNEXPOSED,
+}
 """Settings that only these plans use."""
 
 
@@ -36,11 +48,20 @@ class Stage(NamedTuple):
 class Rollout(Strict):
     """How a challenger earns traffic. A unit of the experiment is a request or an entity (its mean loss)."""
 
-    plan: tuple[Plan, ...] = Field(("canary",), min_length=1, description="a plan, or several one after the other")
+    plan: tuple[Plan, ...] = Field(
+        ("canary",), min_length=1, description="a plan; or replay, shadow, and a plan after them"
+    )
     steps: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.1, 0.5), min_length=1)
     split: float = Field(0.5, gt=0, lt=1, description="of ab: the challenger's share until it is decided")
     watch_minutes: float = Field(
         60, gt=0, le=79200, description="of blue_green: how long the challenger is watched with all requests"
+    )
+    shadow_hours: float = Field(24, gt=0, le=1320, description="of shadow: how long it lasts at most")
+    replay_days: float = Field(7, gt=0, le=90, description="of replay: how old requests may be")
+    replay_requests: int = Field(1000, ge=1, le=20000, description="of replay: the latest so many")
+    max_errors: int = Field(0, ge=0, description="of replay and shadow: requests on which the challenger may fail")
+    outcomes: Literal["required", "optional"] = Field(
+        "required", description="of replay and shadow: whether one goes on that ends without enough of them"
     )
     assignment: Literal["request", "entity"] = Field(
         "request", description="who is assigned to an arm: each request by chance, or each entity for good"
@@ -72,8 +93,8 @@ class Rollout(Strict):
         """The steps of a release, in order."""
         found: list[Stage] = []
         for plan in self.plan:
-            weights = {"canary": self.steps, "ab": (self.split,), "blue_green": (1.0,)}[plan]
-            found += [Stage(plan, weight) for weight in weights]
+            weights = {"canary": self.steps, "ab": (self.split,), "blue_green": (1.0,)}
+            found += [Stage(plan, weight) for weight in weights.get(plan, (0.0,))]
         return tuple(found)
 
     def shares(self) -> tuple[float, ...]:
@@ -124,8 +145,14 @@ def rollout_fault(project: "Project") -> str | None:
 
 def _plan_fault(rules: Rollout) -> str | None:
     """Which setting does not fit the plan. One that is as it would be by default is not in the way."""
-    if len(rules.plan) > 1:
-        return f"rollout.plan: {' and '.join(rules.plan)} both end a release; take one of them"
+    *first, last = rules.plan
+    if last in UNEXPOSED or first != [plan for plan in UNEXPOSED if plan in first]:
+        return (
+            f"rollout.plan: {', '.join(rules.plan)} must end with one of canary, ab and blue_green; replay and"
+            " shadow may come before it, in this order"
+        )
+    if first and rules.metric == "reward":
+        return f"rollout.metric: a reward is of the answer that was given, and in {first[0]} none is; take another"
     for name, plans in _OF.items():
         used = any(plan in plans for plan in rules.plan)
         if not used and getattr(rules, name) != Rollout.model_fields[name].default:

@@ -10,6 +10,7 @@ import json
 
 from tidemill import canonical, names, stored
 from tidemill.ports import Endpoints, Index, ObjectStore, Row, Update
+from tidemill.projects.release import SPLIT
 from tidemill.release import bundle, record
 from tidemill.serving import layer_files
 
@@ -29,6 +30,8 @@ def publish(project: str, release: Row, *, objects: ObjectStore, index: Index, e
         return release
     versions = [
         _publish_step(project, release, step, stage.weight, objects=objects, endpoints=endpoints)
+        if stage.plan in SPLIT
+        else None
         for step, stage in enumerate(rules.stages())
     ]
     row = {"arms": versions}
@@ -46,7 +49,7 @@ def bundle_key(project: str, release_id: str, step: int) -> str:
 def version(release: Row, step: int) -> str | None:
     """The function version that has both arms of that step; None where the alias splits."""
     versions = release.get("arms")
-    return str(versions[step]) if versions else None
+    return versions[step] if versions else None
 
 
 def _publish_step(

@@ -6,12 +6,10 @@ comparison alike: pooled over steps with different weights, a drift of the loss 
 difference between the arms (Simpson's paradox), and the ratio would be against no one weight.
 """
 
-import gzip
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from tidemill import names
 from tidemill.ports import ObjectStore
 from tidemill.projects.release import RATIOS
+from tidemill.release import lines
 from tidemill.release.losses import Answer, Measure, Outcome, loss
 from tidemill.release.sequential import Covariate, Sample
 
@@ -62,18 +61,19 @@ def read_requests(
 ) -> dict[str, Request]:
     """Requests answered since `since`, by request id. A prediction captured twice counts once."""
     requests: dict[str, Request] = {}
-    for line in _lines(objects, partial(names.captured, project), since, until):
+    for line in lines.read(objects, partial(names.captured, project), since, until):
         if datetime.fromisoformat(line["at"]) < since:
             continue
         request = requests.setdefault(
             line["request_id"], Request(line["variant"], line.get("entity_id"), line["at"])
         )
         for item in line["instances"]:
-            request.answers[item["prediction_id"]] = (_answer(item), _covariate(item, covariate))
+            request.answers[item["prediction_id"]] = (answer_of(item), _covariate(item, covariate))
     return requests
 
 
-def _answer(item: Mapping[str, Any]) -> Answer:
+def answer_of(item: Mapping[str, Any]) -> Answer:
+    """What a captured instance says."""
     return Answer(item["prediction"], item.get("probabilities") or item.get("probability"))
 
 
@@ -87,7 +87,7 @@ def _covariate(item: Mapping[str, Any], name: str | None) -> float | None:
 def read_outcomes(objects: ObjectStore, project: str, *, since: datetime, until: datetime) -> dict[str, Outcome]:
     """Outcomes received since `since`, by prediction id; the one received last counts."""
     latest: dict[str, tuple[datetime, Outcome]] = {}
-    for line in _lines(objects, partial(names.outcomes, project), since, until):
+    for line in lines.read(objects, partial(names.outcomes, project), since, until):
         received = datetime.fromisoformat(line["at"])
         known = latest.get(line["prediction_id"])
         value = line["outcome"] if isinstance(line["outcome"], str) else float(line["outcome"])
@@ -170,18 +170,3 @@ def _sample(units: Sequence[_Unit], usual: float | None, *, as_ratio: bool) -> S
 
 def _spread(values: NDArray[np.float64]) -> float:
     return float(values.var(ddof=1)) if values.size > 1 else 0.0
-
-
-def _lines(
-    objects: ObjectStore, folder: Callable[[str], str], since: datetime, until: datetime
-) -> Iterator[dict[str, Any]]:
-    for day in _days(since.date(), until.date()):
-        for key in objects.keys(folder(day.isoformat())):
-            body = objects.get(key)
-            text = gzip.decompress(body) if key.endswith(".gz") else body
-            yield from (json.loads(line) for line in text.splitlines() if line)
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    for offset in range((last - first).days + 1):
-        yield first + timedelta(days=offset)

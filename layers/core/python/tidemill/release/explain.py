@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidemill.projects import Rollout
-from tidemill.release import record, watch
+from tidemill.projects.release import UNEXPOSED
+from tidemill.release import paired, record, watch
 from tidemill.release.experiment import Arm
+from tidemill.release.paired import Shadow
 from tidemill.release.sequential import Covariate, Sample
 from tidemill.release.verdict import Verdict, judge, limits
 
@@ -70,10 +72,14 @@ def _look(plan: Mapping[str, Any], look: Mapping[str, Any]) -> Facts:
 
 def _again(rules: Rollout, look: Mapping[str, Any], focus: float) -> Verdict:
     """By the plan of the look's step; the first records had but one plan."""
-    arms, step = [arm(look["arms"][side]) for side in ("challenger", "champion")], look["step"]
+    ours, theirs = (arm(look["arms"][side]) for side in ("challenger", "champion"))
+    step = look["step"]
     if look.get("plan") == "blue_green":
-        return watch.judge(*arms, rules=rules, step=step, minutes=look["minutes"])
-    return judge(*arms, rules=rules, step=step, look=look["look"], days=look.get("days"), focus=focus)
+        return watch.judge(ours, theirs, rules=rules, step=step, minutes=look["minutes"])
+    if look.get("plan") in UNEXPOSED:
+        both, shadow = Sample(**look["paired"]), Shadow(**look["shadow"])
+        return paired.judge(ours, theirs, both, shadow, rules=rules, step=step, look=look["look"])
+    return judge(ours, theirs, rules=rules, step=step, look=look["look"], days=look.get("days"), focus=focus)
 
 
 def alike(one: Any, other: Any) -> bool:
