@@ -110,3 +110,8 @@ def reads_alias() -> tuple[Grant, ...]:
 def moves_alias() -> tuple[Grant, ...]:
     """Read and move the alias `live` of the endpoints."""
     return (Grant(("lambda:GetAlias", "lambda:UpdateAlias"), ("{endpoints}", "{endpoints}:live"), _ENDPOINTS),)
+
+
+def asks_endpoints() -> tuple[Grant, ...]:
+    """Invoke versions of the endpoint functions."""
+    return (Grant(("lambda:InvokeFunction",), ("{endpoints}:*",), _NUMBERS),)

@@ -3,7 +3,16 @@
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
-from infra.grants import moves_alias, publishes_models, reads, reads_alias, table, writes
+from infra.grants import (
+    asks_endpoints,
+    moves_alias,
+    publishes_models,
+    reads,
+    reads_alias,
+    table,
+    table_reads,
+    writes,
+)
 from infra.state_machine import StateMachine
 
 FUNCTIONS = (
@@ -23,8 +32,12 @@ FUNCTIONS = (
         may=(*reads("releases"), *table(), *moves_alias()),
     ),
     Work(
+        "answer_in_shadow", ("core",), memory=1024, seconds=300,
+        may=(*reads("releases", "captured", "shadowed"), *writes("shadowed"), *table_reads(), *asks_endpoints()),
+    ),
+    Work(
         "judge_experiment", ("core", "numeric"), memory=1024, seconds=300,
-        may=(*reads("releases", "captured", "outcomes"), *writes("releases"), *table()),
+        may=(*reads("releases", "captured", "outcomes", "shadowed"), *writes("releases"), *table()),
     ),
     Work(
         "settle_release", ("core",), memory=512, seconds=60,

@@ -157,6 +157,11 @@ def _facts(problem: Project, traffic: Facts, difference: float, power: float, se
     from tidemill.release.verdict import limits
 
     rules = problem.rollout
+    if not rules.shares():
+        raise Usage(
+            f"rollout.plan of {problem.name} is {', '.join(rules.plan)}, which has no two arms side by side: it"
+            f" lasts {rules.watch_minutes:g} minutes, whatever the traffic"
+        )
     known = Traffic(traffic["sd"], traffic["units_per_day"], traffic["requests_per_day"], traffic["tails"])
     if known.sd <= 0 or known.units_per_day <= 0:
         raise Usage(

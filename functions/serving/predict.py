@@ -12,9 +12,9 @@ from typing import Any
 
 from tidemill.errors import TidemillError
 from tidemill.serving.endpoint import respond
-from tidemill.serving.model import load
+from tidemill.serving.model import load_served
 
-_model = lru_cache(maxsize=1)(load)
+_model = lru_cache(maxsize=1)(load_served)
 with suppress(TidemillError):
     # While Lambda initializes it grants a whole processor; the first request finds the model loaded. What is wrong
     # with the model, if anything, each request is told.

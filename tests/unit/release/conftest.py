@@ -4,7 +4,7 @@ import gzip
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from tidemill import canonical, names, projects
 from tidemill.adapters.memory import MemoryEndpoints, MemoryIndex, MemoryObjects
 from tidemill.ports import Put
+from tidemill.release.answer_in_shadow import answer_in_shadow
 from tidemill.release.judge_experiment import judge_experiment
 from tidemill.release.publish_version import publish_version
 from tidemill.release.register_model import register_model
@@ -178,6 +179,19 @@ class World:
             look_seconds=None,
             objects=objects,
             index=index,
+        )
+
+    def shadow(self, release_id: str, minutes: float = 5) -> dict[str, Any]:
+        """Asks the challenger what the champion was asked; the function may run for so many minutes."""
+        objects, index, endpoints = self.ports
+        return self.task(
+            answer_in_shadow,
+            project="tides",
+            release_id=release_id,
+            objects=objects,
+            index=index,
+            endpoints=endpoints,
+            left=lambda: timedelta(minutes=minutes),
         )
 
     def settle(

@@ -264,3 +264,24 @@ def test_every_finite_number_is_answered_or_refused(model: Model, numbers: list[
     assert status in {200, 422}
     for item in answer.get("predictions", ()):
         assert 0 <= item["probability"] <= 1
+
+
+def test_what_a_release_asks_in_the_background_is_neither_captured_nor_counted(model: Model) -> None:
+    written: list[str] = []
+
+    def ask(value: Any) -> Any:
+        return respond(value, model=lambda: model, request_id="r1", variant="9", at=AT, write=written.append)
+
+    plain = ask({"instances": [GOOD]})
+    assert len(written) == 2
+    written.clear()
+    assert ask({"shadow": {"instances": [GOOD]}}) == plain
+    assert ask({"shadow": {"instances": []}})["status"] == 422
+    assert written == []
+
+
+@pytest.mark.parametrize("more", [{"instances": [GOOD]}, {}])
+def test_no_caller_over_http_is_in_a_shadow(model: Model, more: dict[str, Any]) -> None:
+    status, answer, lines = call(model, {"shadow": {"instances": [GOOD]}, **more})
+    assert (status, answer["field"]) == (422, "shadow")
+    assert [line["RequestErrors"] for line in lines] == [1]

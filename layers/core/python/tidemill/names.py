@@ -31,11 +31,13 @@ METRIC_QUARANTINED = "QuarantinedUploads"
 METRIC_IGNORED = "IgnoredUploads"  # objects under incoming/ that belong to no project
 METRIC_FAILED = "FailedUploads"  # uploads that Tidemill itself failed to take in
 DIMENSION_PROJECT = "project"
+DIMENSION_VARIANT = "variant"  # beside the project, while entities are assigned: the arm
 
 # --- log lines that a subscription picks up --------------------------------------------------------------------
 CAPTURE_TERM = "TIDEMILL_CAPTURE"
 
 LIVE_ALIAS = "live"
+SHADOW = "shadow"  # the field around the body of a direct invocation that is neither captured nor counted
 
 # --- what an uploader may note with an object (user metadata, percent-encoded) ----------------------------------
 META_AUTHOR = "author"

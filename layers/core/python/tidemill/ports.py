@@ -156,6 +156,10 @@ class Endpoints(Protocol):
         version, and give its number. Publishing the same model version and identity again gives the same
         number."""
 
+    def ask(self, project: str, *, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer of that function version to a request body, which is neither captured nor counted. Where the
+        function refuses or fails, what it says of that: a mapping without `predictions`."""
+
     def alias(self, project: str) -> Alias:
         """The alias `live`."""
 

@@ -2,7 +2,7 @@
 many threads use one of them: what is conditional there is one step here."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -147,11 +147,13 @@ class MemoryWorkflows:
 
 
 class MemoryEndpoints:
-    """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment."""
+    """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment. `answer`
+    gives what a version answers to a body."""
 
     def __init__(self) -> None:
         self.published: dict[str, list[tuple[int, str]]] = {}
         self.aliases: dict[str, Alias] = {}
+        self.answer: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda *_: {}
 
     def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str) -> str:
         versions = self.published.setdefault(project, [])
@@ -159,6 +161,9 @@ class MemoryEndpoints:
         if wanted not in versions:
             versions.append(wanted)
         return str(versions.index(wanted) + 2)
+
+    def ask(self, project: str, *, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.answer(version, body)
 
     def alias(self, project: str) -> Alias:
         return self.aliases.get(project, Alias("1", {}, "r0", 0))

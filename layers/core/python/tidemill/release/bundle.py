@@ -4,7 +4,9 @@ import io
 import zipfile
 from collections.abc import Mapping
 
-PACKAGE = "python/tidemill_model/"
+from tidemill.serving import layer_files
+
+PACKAGE = f"python/{layer_files.PACKAGE}/"
 _INIT = b'"""The model that this function version serves."""\n'
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: when a file was packed is no part of what it is
 _MODE = 0o100644

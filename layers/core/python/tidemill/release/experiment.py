@@ -6,12 +6,10 @@ comparison alike: pooled over steps with different weights, a drift of the loss 
 difference between the arms (Simpson's paradox), and the ratio would be against no one weight.
 """
 
-import gzip
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from tidemill import names
 from tidemill.ports import ObjectStore
 from tidemill.projects.release import RATIOS
+from tidemill.release import lines
 from tidemill.release.losses import Answer, Measure, Outcome, loss
 from tidemill.release.sequential import Covariate, Sample
 
@@ -39,7 +38,8 @@ class Request:
 @dataclass(frozen=True)
 class Arm:
     """One arm since the traffic last changed: all its requests, those with an outcome that counts (None in records
-    from before it was counted), and the sample of its units."""
+    from before it was counted), and the sample of its units. Where entities are assigned, they are counted in the
+    place of requests: requests of one entity share its arm, so that their number says nothing of the weight."""
 
     variant: str
     requests: int
@@ -61,18 +61,19 @@ def read_requests(
 ) -> dict[str, Request]:
     """Requests answered since `since`, by request id. A prediction captured twice counts once."""
     requests: dict[str, Request] = {}
-    for line in _lines(objects, partial(names.captured, project), since, until):
+    for line in lines.read(objects, partial(names.captured, project), since, until):
         if datetime.fromisoformat(line["at"]) < since:
             continue
         request = requests.setdefault(
             line["request_id"], Request(line["variant"], line.get("entity_id"), line["at"])
         )
         for item in line["instances"]:
-            request.answers[item["prediction_id"]] = (_answer(item), _covariate(item, covariate))
+            request.answers[item["prediction_id"]] = (answer_of(item), _covariate(item, covariate))
     return requests
 
 
-def _answer(item: Mapping[str, Any]) -> Answer:
+def answer_of(item: Mapping[str, Any]) -> Answer:
+    """What a captured instance says."""
     return Answer(item["prediction"], item.get("probabilities") or item.get("probability"))
 
 
@@ -86,7 +87,7 @@ def _covariate(item: Mapping[str, Any], name: str | None) -> float | None:
 def read_outcomes(objects: ObjectStore, project: str, *, since: datetime, until: datetime) -> dict[str, Outcome]:
     """Outcomes received since `since`, by prediction id; the one received last counts."""
     latest: dict[str, tuple[datetime, Outcome]] = {}
-    for line in _lines(objects, partial(names.outcomes, project), since, until):
+    for line in lines.read(objects, partial(names.outcomes, project), since, until):
         received = datetime.fromisoformat(line["at"])
         known = latest.get(line["prediction_id"])
         value = line["outcome"] if isinstance(line["outcome"], str) else float(line["outcome"])
@@ -117,28 +118,33 @@ def arms(
 def _units(
     requests: Mapping[str, Request], outcomes: Mapping[str, Outcome], variant: str, measure: Measure
 ) -> tuple[int, int, list[_Unit]]:
-    """How many requests, how many of them with an outcome, and the units with something to count."""
-    total = answered = 0
+    """How many requests (or entities, where they are assigned), how many of them with an outcome, and the units
+    with something to count."""
+    total: set[tuple[str, str]] = set()
+    answered: set[tuple[str, str]] = set()
     units: dict[tuple[str, str], _Unit] = {}
     for request_id, request in requests.items():
         if request.variant != variant:
             continue
-        total += 1
+        alone, entity = ("request", request_id), ("entity", str(request.entity))
+        assigned = entity if measure.assigned == "entity" and request.entity is not None else alone
+        total.add(assigned)
         losses = [
             (found, value)
             for identity, (answer, value) in request.answers.items()
             if identity in outcomes
             and (found := loss(measure.metric, answer, outcomes[identity], measure.costs)) is not None
         ]
-        answered += bool(losses)
         if not losses:
             continue
-        whole = measure.unit == "entity" and request.entity is not None
-        unit = units.setdefault(("entity", str(request.entity)) if whole else ("request", request_id), _Unit())
+        answered.add(assigned)
+        unit = units.setdefault(
+            entity if measure.unit == "entity" and request.entity is not None else alone, _Unit()
+        )
         for found, value in losses:
             unit.lost, unit.counted = unit.lost + found.lost, unit.counted + found.counted
             unit.covariates += [] if value is None else [value]
-    return total, answered, [unit for unit in units.values() if unit.counted > 0]
+    return len(total), len(answered), [unit for unit in units.values() if unit.counted > 0]
 
 
 def _sample(units: Sequence[_Unit], usual: float | None, *, as_ratio: bool) -> Sample:
@@ -164,18 +170,3 @@ def _sample(units: Sequence[_Unit], usual: float | None, *, as_ratio: bool) -> S
 
 def _spread(values: NDArray[np.float64]) -> float:
     return float(values.var(ddof=1)) if values.size > 1 else 0.0
-
-
-def _lines(
-    objects: ObjectStore, folder: Callable[[str], str], since: datetime, until: datetime
-) -> Iterator[dict[str, Any]]:
-    for day in _days(since.date(), until.date()):
-        for key in objects.keys(folder(day.isoformat())):
-            body = objects.get(key)
-            text = gzip.decompress(body) if key.endswith(".gz") else body
-            yield from (json.loads(line) for line in text.splitlines() if line)
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    for offset in range((last - first).days + 1):
-        yield first + timedelta(days=offset)

@@ -3,6 +3,7 @@
 Writes the endpoint's function version, `plan.json`, and in one transaction the release's row, the pointer and
 the model's state. The newest model wins the slot (docs/decisions/0003): a running release of an older one is
 superseded; if a newer one is running, this release is the superseded one. A superseded model stays registered.
+Where entities are assigned, the versions that have both arms follow (release/arms.py).
 """
 
 import json
@@ -13,8 +14,8 @@ from tidemill import names
 from tidemill.governance import audit
 from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
+from tidemill.release import arms, record
 from tidemill.release import pointer as live
-from tidemill.release import record
 
 
 def publish_version(
@@ -36,6 +37,7 @@ def publish_version(
     if release is None:
         plan = _plan(problem, model_version, release_id, objects=objects, endpoints=endpoints, now=clock())
         release = _take_slot(project, plan, index=index, now=clock())
+    release = arms.publish(project, release, objects=objects, index=index, endpoints=endpoints)
     return {
         "function_version": release["function_version"],
         "champion": release["champion"] is not None,

@@ -73,6 +73,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         "baseline": evaluation["baseline"],
         "gates": evaluation["gates"],
         "max_instances": problem.max_instances,
+        **({"assignment": "entity"} if problem.rollout.assignment == "entity" else {}),
         "created": now.isoformat(),
     }
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from tidemill.errors import ArtifactCorrupt, ModelNotReady
+from tidemill.serving import layer_files
 from tidemill.serving.faults import refused
 from tidemill.serving.instances import Column, Features
 from tidemill.serving.values import Fault
 
-PACKAGE = "tidemill_model"
+if TYPE_CHECKING:
+    from tidemill.serving.arms import Experiment
+
 _UNREADABLE = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
 _NO_ANSWER = Fault("no_answer", {}, "the model has no finite answer; are the values in their units?")
 _OUTPUTS = {"classification": "probabilities", "regression": "variable"}
@@ -34,6 +37,11 @@ class Model:
     document: Mapping[str, Any]
     features: Features
     session: Any
+
+    @property
+    def by_entity(self) -> bool:
+        """Whether requests must say whom they are about: the project assigns entities when it releases."""
+        return self.document.get("assignment") == "entity"
 
     def predict(self, columns: Mapping[str, Column]) -> list[dict[str, Any]]:
         """`prediction` of each row, from one session run; for a classification with the `probability` of outcome
@@ -63,19 +71,40 @@ class Model:
         return [{"prediction": int(value >= cut), "probability": value} for value in values]
 
 
-def load(package: str = PACKAGE) -> Model:
+def load(package: str = layer_files.PACKAGE) -> Model:
     """The model in that package.
 
     Raises ModelNotReady if there is none (the endpoint before its first release), ArtifactCorrupt if the file
     is not the registered one, or onnxruntime cannot read it.
     """
+    return load_from(folder_of(package))
+
+
+def load_served(package: str = layer_files.PACKAGE) -> "Model | Experiment":
+    """The model in that package, or the models of both arms while entities are assigned. Raises as `load` does; a
+    model of an arm is loaded, and told to be corrupt, when it is first asked for."""
+    files = folder_of(package)
+    if not (files / layer_files.ARMS).exists():
+        return load_from(files)
+    # Only here: what is imported is added to each cold start.
+    from tidemill.serving.arms import Experiment
+
+    return Experiment(files)
+
+
+def folder_of(package: str) -> Path:
+    """Where its files lie. Raises ModelNotReady if there is no such package."""
     # `importlib.resources` would do, and be a tenth of the cold start.
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise ModelNotReady("no model was released to this endpoint yet; upload data, or wait for the run")
-    files = Path(found.origin).parent
-    document = json.loads((files / "model.json").read_bytes())
-    return opened(document, (files / "model.onnx").read_bytes())
+    return Path(found.origin).parent
+
+
+def load_from(files: Path) -> Model:
+    """The model in that folder. Raises ArtifactCorrupt."""
+    document = json.loads((files / layer_files.DOCUMENT).read_bytes())
+    return opened(document, (files / layer_files.MODEL).read_bytes())
 
 
 def opened(document: Mapping[str, Any], body: bytes) -> Model:
@@ -87,7 +116,7 @@ def opened(document: Mapping[str, Any], body: bytes) -> Model:
     return Model(document, features, _session(body, features.inputs()))
 
 
-def _session(body: bytes, names: Sequence[str]) -> Any:
+def _session(body: bytes, wanted: Sequence[str]) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a Lambda function of 1 GB has less than one processor
     options.inter_op_num_threads = 1
@@ -97,6 +126,8 @@ def _session(body: bytes, names: Sequence[str]) -> Any:
     except _UNREADABLE as error:
         raise ArtifactCorrupt(f"model.onnx cannot be loaded: {error}") from error
     inputs = [argument.name for argument in session.get_inputs()]
-    if sorted(inputs) != sorted(names):
-        raise ArtifactCorrupt(f"model.onnx takes {inputs}, model.json says {list(names)}; release the model again")
+    if sorted(inputs) != sorted(wanted):
+        raise ArtifactCorrupt(
+            f"model.onnx takes {inputs}, model.json says {list(wanted)}; release the model again"
+        )
     return session

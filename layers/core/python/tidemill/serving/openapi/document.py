@@ -28,9 +28,11 @@ def describe_api(*, problem: Project, server: str, objects: ObjectStore, index: 
     model = _model(problem, pointer.get("champion"), objects)
     classes, features, task = model.get("classes", []), model["features"], model["task"]
     limit = model.get("max_instances", problem.max_instances)
+    # A champion from before the project assigned entities takes requests without one; the next model will not.
+    by_entity = "entity" in (problem.rollout.assignment, model.get("assignment"))
     bodies = {
         "Instance": schemas.instance(features, model.get("serving", {})),
-        "PredictRequest": _request(limit),
+        "PredictRequest": _request(limit, by_entity),
         "Prediction": schemas.prediction(task, classes),
         "PredictResponse": schemas.predictions(task, classes),
         "OutcomesRequest": schemas.outcomes(problem.task, problem.classes),
@@ -43,7 +45,7 @@ def describe_api(*, problem: Project, server: str, objects: ObjectStore, index: 
         "info": _info(problem, model),
         "servers": [{"url": server}],
         "security": _SIGNED,
-        "paths": _paths(problem, examples.requests(features, limit)),
+        "paths": _paths(problem, examples.requests(features, limit, by_entity=by_entity)),
         "components": {"schemas": bodies, "securitySchemes": _security()},
     }
 
@@ -77,10 +79,12 @@ def _info(problem: Project, model: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _request(limit: int) -> schemas.Schema:
+def _request(limit: int, by_entity: bool) -> schemas.Schema:
     rows = {"type": "array", "minItems": 1, "maxItems": limit, "items": schemas.ref("Instance")}
-    entity = {**schemas.TEXT, "type": ["string", "null"], "description": "whom the request is about"}
-    return schemas.closed({"instances": rows, "entity_id": entity}, ["instances"])
+    rule = {"type": "string", "minLength": 1} if by_entity else {"type": ["string", "null"]}
+    entity = {**schemas.TEXT, **rule, "description": "whom the request is about"}
+    needed = ["instances", "entity_id"] if by_entity else ["instances"]
+    return schemas.closed({"instances": rows, "entity_id": entity}, needed)
 
 
 def _security() -> dict[str, Any]:
