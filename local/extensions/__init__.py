@@ -21,6 +21,7 @@ from local.extensions import (
     http_api,
     invocation_room,
     lambda_actions,
+    lambda_metrics,
     object_events,
     object_ranges,
     python_runtime,
@@ -74,6 +75,7 @@ def install(*, rng: random.Random) -> Background:
     object_ranges.install()
     http_api.install()
     lambda_actions.install()
+    lambda_metrics.install()
     service_permissions.install()
     sagemaker.install()
     return Background(deliveries)
