@@ -1,9 +1,9 @@
 """Metric math of alarms: an expression over metrics of the same period.
 
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html. What our alarms need: numbers,
-ids, + - * / and comparisons (1 or 0), AND, OR, `IF(condition, value[, otherwise])` and `FILL(id, number)`. A
-missing point makes what is computed from it missing, as does a division by zero; `IF` without `otherwise` has no
-point where the condition is 0. Anything else is refused when the alarm is put.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html. What our alarms need:
+numbers, ids, + - * / and comparisons (1 or 0), AND, OR, `IF(condition, value[, otherwise])` and
+`FILL(id, number)`. A missing point makes what is computed from it missing, as does a division by zero; `IF`
+without `otherwise` has no point where the condition is 0. Anything else is refused when the alarm is put.
 """
 
 import ast

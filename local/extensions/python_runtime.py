@@ -43,8 +43,8 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
     def run(self, invocation: Record) -> Record:
         """Run one invocation, as MiniStack's executors answer: `body`, `log`, `error` when it failed.
 
-        `log_source` is the environment's log stream, for `function_logs`; `milliseconds` what the code took without
-        its initialization, for `lambda_metrics`.
+        `log_source` is the environment's log stream, for `function_logs`; `milliseconds` what the code took
+        without its initialization, for `lambda_metrics`.
         """
         with self._lock:
             seconds = float(self.config.get("Timeout", 3))

@@ -66,7 +66,8 @@ def alarm(client, unique):
     def put(expression=RATE, metrics=("calls", "errors", "faults"), threshold=0.05, **settings):
         returned = {"Id": "rate", "Expression": expression, "Label": "share of errors", "ReturnData": True}
         client("cloudwatch").put_metric_alarm(
-            AlarmName=unique, AlarmDescription="of version 3", Metrics=[returned, *(query(unique, m) for m in metrics)],
+            AlarmName=unique, AlarmDescription="of version 3",
+            Metrics=[returned, *(query(unique, each) for each in metrics)],
             EvaluationPeriods=1, Threshold=threshold, ComparisonOperator="GreaterThanThreshold",
             TreatMissingData="notBreaching", **settings,
         )  # fmt: skip
@@ -112,8 +113,8 @@ def test_another_version_s_errors_are_not_its_own(alarm, data, state, eventually
     data(calls=30, errors=30, version="2")
     data(calls=30, errors=0)
     client("cloudwatch").put_metric_alarm(
-        AlarmName=f"{unique}-other", Namespace=unique, MetricName="calls", Period=60, EvaluationPeriods=1, Threshold=1,
-        Statistic="Sum", ComparisonOperator="GreaterThanThreshold", Dimensions=[{"Name": "version", "Value": "2"}],
+        AlarmName=f"{unique}-other", Namespace=unique, MetricName="calls", Period=60, EvaluationPeriods=1,
+        Threshold=1, Statistic="Sum", ComparisonOperator="GreaterThanThreshold", Dimensions=[{"Name": "version", "Value": "2"}],
     )  # fmt: skip
     others = lambda: client("cloudwatch").describe_alarms(AlarmNames=[f"{unique}-other"])["MetricAlarms"]  # noqa: E731
     assert eventually(lambda: others()[0]["StateValue"] == "ALARM")  # both were looked at since
@@ -144,7 +145,8 @@ def test_a_percentile_is_taken_over_the_points_of_the_period(client, unique, dat
     returned = {"Id": "slow", "Expression": "IF(calls >= 20, took)", "ReturnData": True}
     client("cloudwatch").put_metric_alarm(
         AlarmName=unique, Metrics=[returned, query(unique, "calls"), query(unique, "took", "p95")],
-        EvaluationPeriods=1, Threshold=100, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching",
+        EvaluationPeriods=1, Threshold=100, ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
     )  # fmt: skip
     for _ in range(19):
         data(calls=1, took=5)
@@ -171,8 +173,8 @@ def test_an_alarm_must_return_one_thing(alarm, client, unique):
 
 def test_an_alarm_may_return_a_metric_itself(client, unique, data, state, eventually):
     client("cloudwatch").put_metric_alarm(
-        AlarmName=unique, Metrics=[{**query(unique, "calls"), "ReturnData": True}], EvaluationPeriods=1, Threshold=1,
-        ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching",
+        AlarmName=unique, Metrics=[{**query(unique, "calls"), "ReturnData": True}], EvaluationPeriods=1,
+        Threshold=1, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching",
     )  # fmt: skip
     data(calls=2)
     assert eventually(lambda: state() == "ALARM")
@@ -185,7 +187,8 @@ def test_an_alarm_that_was_deleted_during_the_look_tells_nobody(monkeypatch):
         alarm_evaluation.cloudwatch, "_dispatch_alarm_actions", lambda *change: told.append(change)
     )
     gone = {
-        "AlarmName": "gone", "Namespace": "n", "MetricName": "m", "Period": 60, "EvaluationPeriods": 1, "Threshold": 1,
+        "AlarmName": "gone", "Namespace": "n", "MetricName": "m", "Period": 60, "EvaluationPeriods": 1,
+        "Threshold": 1,
         "ComparisonOperator": "GreaterThanThreshold", "StateValue": "INSUFFICIENT_DATA",
         "TreatMissingData": "notBreaching",
     }  # fmt: skip
