@@ -51,7 +51,7 @@ class Endpoint(Construct):
             around=shared.around,
             name=names.endpoint_function(self._stage.name, project.name),
             # Less than one processor: threads for linear algebra would only cost their start, at each cold start.
-            environment={"OPENBLAS_NUM_THREADS": "1"},
+            environment={"OPENBLAS_NUM_THREADS": "1", names.ENV_PROJECT: project.name},
         )
         self.alias = self._live()
         shared.api.route(f"POST /projects/{project.name}/predict", scope=self, function_arn=self.alias.ref)

@@ -29,5 +29,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         objects=wiring.objects(),
         index=wiring.index(),
         endpoints=wiring.endpoints(),
+        guards=wiring.guards(),
         clock=now,
     )

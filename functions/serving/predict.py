@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from tidemill import names
 from tidemill.errors import TidemillError
 from tidemill.serving.endpoint import respond
 from tidemill.serving.model import load
@@ -29,4 +30,5 @@ def handler(event: Any, context: Any) -> Any:
         variant=os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         at=datetime.now(UTC),
         write=print,
+        project=os.environ.get(names.ENV_PROJECT),
     )

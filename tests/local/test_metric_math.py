@@ -114,7 +114,8 @@ def test_another_version_s_errors_are_not_its_own(alarm, data, state, eventually
     data(calls=30, errors=0)
     client("cloudwatch").put_metric_alarm(
         AlarmName=f"{unique}-other", Namespace=unique, MetricName="calls", Period=60, EvaluationPeriods=1,
-        Threshold=1, Statistic="Sum", ComparisonOperator="GreaterThanThreshold", Dimensions=[{"Name": "version", "Value": "2"}],
+        Threshold=1, Statistic="Sum", ComparisonOperator="GreaterThanThreshold",
+        Dimensions=[{"Name": "version", "Value": "2"}],
     )  # fmt: skip
     others = lambda: client("cloudwatch").describe_alarms(AlarmNames=[f"{unique}-other"])["MetricAlarms"]  # noqa: E731
     assert eventually(lambda: others()[0]["StateValue"] == "ALARM")  # both were looked at since

@@ -1,8 +1,9 @@
 """PublishVersion: a model version becomes a function version, and its release takes the project's one slot.
 
-Writes the endpoint's function version, `plan.json`, and in one transaction the release's row, the pointer and
-the model's state. The newest model wins the slot (docs/decisions/0003): a running release of an older one is
-superseded; if a newer one is running, this release is the superseded one. A superseded model stays registered.
+Writes the endpoint's function version, `plan.json`, and in one transaction the release's row, the pointer and the
+model's state; then removes the alarms on an earlier challenger. The newest model wins the slot
+(docs/decisions/0003): a running release of an older one is superseded; if a newer one is running, this release is
+the superseded one. A superseded model stays registered.
 """
 
 import json
@@ -11,10 +12,10 @@ from typing import Any
 
 from tidemill import names
 from tidemill.governance import audit
-from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Put, Row, Update
+from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
+from tidemill.release import guarding, record
 from tidemill.release import pointer as live
-from tidemill.release import record
 
 
 def publish_version(
@@ -25,6 +26,7 @@ def publish_version(
     objects: ObjectStore,
     index: Index,
     endpoints: Endpoints,
+    guards: Guards,
     clock: Clock,
 ) -> Row:
     """`function_version`, whether there is a `champion` to beat, and the release's `state`.
@@ -36,6 +38,7 @@ def publish_version(
     if release is None:
         plan = _plan(problem, model_version, release_id, objects=objects, endpoints=endpoints, now=clock())
         release = _take_slot(project, plan, index=index, now=clock())
+    guarding.follow(index, objects, guards, project)
     return {
         "function_version": release["function_version"],
         "champion": release["champion"] is not None,

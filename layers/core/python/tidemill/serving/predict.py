@@ -1,12 +1,11 @@
 """One prediction request: a body in, an answer and the lines to write out. Called by the endpoint's handler."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tidemill import names
-from tidemill.serving import capture, compact
+from tidemill.serving import capture
 from tidemill.serving.faults import Faults, refused
 from tidemill.serving.instances import MAX_INSTANCES
 from tidemill.serving.model import Model
@@ -48,17 +47,6 @@ def predict(body: Any, *, model: Model, request_id: str, variant: str, at: datet
     if (threshold := document.get("threshold")) is not None:
         answer["threshold"] = threshold
     return Prediction(answer, capture.lines(head, captured))
-
-
-def metrics_line(project: str, metrics: Mapping[str, int], at: datetime) -> str:
-    """Counts as one line in CloudWatch's embedded metric format (AWS, "Specification: Embedded metric format")."""
-    directive = {
-        "Namespace": names.METRIC_NAMESPACE,
-        "Dimensions": [[names.DIMENSION_PROJECT]],
-        "Metrics": [{"Name": name, "Unit": "Count"} for name in metrics],
-    }
-    envelope = {"Timestamp": int(at.timestamp() * 1000), "CloudWatchMetrics": [directive]}
-    return compact.text({"_aws": envelope, names.DIMENSION_PROJECT: project, **metrics})
 
 
 def _parts(body: Any, faults: Faults) -> tuple[Any, str | None]:
