@@ -155,7 +155,7 @@ def install() -> None:
     put: Callable[..., Any] = cloudwatch._put_metric_alarm
 
     def put_with_math(params: Any, body: Any, is_cbor: bool, is_json: bool = False) -> Any:
-        """boto3 and the CLI send CBOR or JSON; metrics of the old query protocol are dropped as before."""
+        """boto3 sends JSON; metrics of the old query protocol are dropped as before."""
         if not body.get("Metrics"):
             return put(params, body, is_cbor, is_json)
         alarm = {"Period": 60, **body, "StateValue": "OK"}
