@@ -6,16 +6,17 @@ model's state; then removes the alarms on an earlier challenger. The newest mode
 the superseded one. A superseded model stays registered.
 """
 
-import json
 from datetime import datetime
 from typing import Any
 
 from tidemill import names
+from tidemill.errors import RecordNotFound
 from tidemill.governance import audit
 from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
 from tidemill.release import guarding, record
 from tidemill.release import pointer as live
+from tidemill.release.soundness import verify_bundle
 
 
 def publish_version(
@@ -31,12 +32,15 @@ def publish_version(
 ) -> Row:
     """`function_version`, whether there is a `champion` to beat, and the release's `state`.
 
-    Raises RecordNotFound if the model is not registered, ConflictError if the pointer moved meanwhile (try again).
+    Raises RecordNotFound if the model is not registered, ArtifactCorrupt if its bundle is not what was registered,
+    ConflictError if the pointer moved meanwhile (try again).
     """
     project = problem.name
     release = index.get(names.pk(project), names.sk_release(release_id))
     if release is None:
-        plan = _plan(problem, model_version, release_id, objects=objects, endpoints=endpoints, now=clock())
+        plan = _plan(
+            problem, model_version, release_id, objects=objects, index=index, endpoints=endpoints, now=clock()
+        )
         release = _take_slot(project, plan, index=index, now=clock())
     guarding.follow(index, objects, guards, project)
     return {
@@ -52,11 +56,21 @@ def _plan(
     release_id: str,
     *,
     objects: ObjectStore,
+    index: Index,
     endpoints: Endpoints,
     now: datetime,
 ) -> dict[str, Any]:
     folder = names.model(problem.name, model_version)
-    identity = json.loads(objects.get(folder + "model.json"))["identity"]
+    registered = index.get(names.pk(problem.name), names.sk_model(model_version))
+    if registered is None:
+        raise RecordNotFound(f"model v{model_version:05d} of {problem.name!r} is not registered; list the models")
+    identity = registered["identity"]
+    verify_bundle(
+        objects.get(folder + "bundle.zip"),
+        project=problem.name,
+        version=model_version,
+        identity_registered=identity,
+    )
     function_version = endpoints.publish(
         problem.name, bundle_key=folder + "bundle.zip", model_version=model_version, identity=identity
     )

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from tidemill.errors import ArtifactCorrupt, ModelNotReady
+from tidemill.serving import pickles
 from tidemill.serving.faults import refused
 from tidemill.serving.instances import Column, Features
 from tidemill.serving.values import Fault
 
 PACKAGE = "tidemill_model"
+_NEEDED = {"project", "version", "task", "features", "sha256"}
 _UNREADABLE = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
 _NO_ANSWER = Fault("no_answer", {}, "the model has no finite answer; are the values in their units?")
 _OUTPUTS = {"classification": "probabilities", "regression": "variable"}
@@ -63,19 +65,49 @@ class Model:
         return [{"prediction": int(value >= cut), "probability": value} for value in values]
 
 
-def load(package: str = PACKAGE) -> Model:
-    """The model in that package.
+def load(package: str = PACKAGE, *, project: str | None = None) -> Model:
+    """The model in that package, which must be of that project, if one is given.
 
     Raises ModelNotReady if there is none (the endpoint before its first release), ArtifactCorrupt if the file
-    is not the registered one, or onnxruntime cannot read it.
+    is not the registered one, is a pickle, or onnxruntime cannot read it.
     """
     # `importlib.resources` would do, and be a tenth of the cold start.
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise ModelNotReady("no model was released to this endpoint yet; upload data, or wait for the run")
     files = Path(found.origin).parent
-    document = json.loads((files / "model.json").read_bytes())
-    return opened(document, (files / "model.onnx").read_bytes())
+    if named := sorted(each.name for each in files.iterdir() if pickles.named(each.name)):
+        raise ArtifactCorrupt(f"beside the model lie {named}, which are named as pickles; release the model again")
+    document = _document(_read(files, "model.json"))
+    if project is not None and document["project"] != project:
+        raise ArtifactCorrupt(
+            f"the model is of project {document['project']!r}, not of {project!r}; release the model again"
+        )
+    return opened(document, _read(files, "model.onnx"))
+
+
+def _read(files: Path, name: str) -> bytes:
+    """The bytes of a file that holds no pickle."""
+    try:
+        body = (files / name).read_bytes()
+    except FileNotFoundError as error:
+        raise ArtifactCorrupt(f"{name} is missing; release the model again") from error
+    if pickle := pickles.found(name, body):
+        raise ArtifactCorrupt(f"{pickle}; release the model again")
+    return body
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    """`model.json`, with what everything else relies on."""
+    try:
+        document = json.loads(body)
+        missing = _NEEDED - document.keys()
+    except (ValueError, AttributeError) as error:
+        raise ArtifactCorrupt(f"model.json cannot be read ({error}); release the model again") from error
+    if missing or not isinstance(document["sha256"], dict) or "model.onnx" not in document["sha256"]:
+        raise ArtifactCorrupt(f"model.json lacks {sorted(missing) or 'a digest'}; release the model again")
+    told: Mapping[str, Any] = document
+    return told
 
 
 def opened(document: Mapping[str, Any], body: bytes) -> Model:
