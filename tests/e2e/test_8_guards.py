@@ -1,7 +1,7 @@
-"""Guards on the embedded cloud: an alarm ends the release of a challenger that fails, and bad artifacts reach nobody.
+"""Guards on the embedded cloud: an alarm ends the release of a challenger that fails, bad artifacts reach nobody.
 
-The challengers are the champion's run under another id, its files exchanged: what a release is given is the same as
-after a training that went wrong.
+The challengers are the champion's run under another id, its files exchanged: what a release is given is the same
+as after a training that went wrong.
 """
 
 import io
