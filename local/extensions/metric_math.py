@@ -1,9 +1,9 @@
 """Metric math of alarms: an expression over metrics of the same period.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html. What our alarms need:
-numbers, ids, + - * / and comparisons (1 or 0), AND, OR, `IF(condition, value[, otherwise])` and
-`FILL(id, number)`. A missing point makes what is computed from it missing, as does a division by zero; `IF`
-without `otherwise` has no point where the condition is 0. Anything else is refused when the alarm is put.
+numbers, ids, + - * / and comparisons (1 or 0), AND, OR, `IF(condition, value, otherwise)` and
+`FILL(id, number)`. A missing point makes what is computed from it missing, as does a division by zero. Anything
+else is refused when the alarm is put.
 """
 
 import ast
@@ -62,12 +62,10 @@ def value(tree: ast.expr, known: Mapping[str, Point]) -> Point:
         case ast.Call(func=ast.Name(id="FILL"), args=[ast.Name(id=name), filling]) if name in known:
             point = known[name]
             return value(filling, known) if point is None else point
-        case ast.Call(func=ast.Name(id="IF"), args=[condition, then, *otherwise]) if len(otherwise) < 2:
+        case ast.Call(func=ast.Name(id="IF"), args=[condition, then, otherwise]):
             # Both branches are read, so that what is not understood is refused whatever the condition is.
-            chosen, branches = value(condition, known), [value(each, known) for each in (then, *otherwise)]
-            if chosen is None:
-                return None
-            return branches[0] if chosen else branches[1] if otherwise else None
+            chosen, branches = value(condition, known), (value(otherwise, known), value(then, known))
+            return None if chosen is None else branches[bool(chosen)]
     raise Unknown(f"{ast.unparse(tree)!r} is no metric math that is understood here")
 
 

@@ -83,7 +83,8 @@ def test_the_alarms_watch_the_challenger_alone_by_the_names_that_are_granted(clo
         assert alarm["AlarmDescription"].startswith(guard_names.subject("tides-v00002"))
         assert "docs/operations/guard-alarms.md" in alarm["AlarmDescription"]
         assert (alarm["TreatMissingData"], alarm["AlarmActions"]) == ("notBreaching", [TOPIC])
-        assert (alarm["ComparisonOperator"], alarm["EvaluationPeriods"]) == ("GreaterThanThreshold", 1)
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+        assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (1, 3)
     of_lambda = {
         "FunctionName": "tidemill-dev-tides-predict",
         "Resource": "tidemill-dev-tides-predict:live",
@@ -105,9 +106,9 @@ def test_the_alarms_watch_the_challenger_alone_by_the_names_that_are_granted(clo
         assert [query["Id"] for query in queries if query.get("ReturnData")] == [queries[0]["Id"]]
         assert {query["Id"]: told(query) for query in queries if "MetricStat" in query} == metrics
     errors, latency = (found[guard_names.alarm("dev", kind, "tides")] for kind in guard_names.KINDS)
-    rate = "IF(invocations >= 20, (errors + FILL(faults, 0)) / invocations)"
+    rate = "IF(invocations >= 20, (errors + FILL(faults, 0)) / invocations, 0)"
     assert (errors["Metrics"][0]["Expression"], errors["Threshold"]) == (rate, 0.05)
-    assert (latency["Metrics"][0]["Expression"], latency["Threshold"]) == ("IF(invocations >= 20, p95)", 1500)
+    assert (latency["Metrics"][0]["Expression"], latency["Threshold"]) == ("IF(invocations >= 20, p95, 0)", 1500)
 
 
 def told(query: dict[str, Any]) -> tuple[str, str, str, dict[str, str]]:

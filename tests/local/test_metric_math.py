@@ -8,7 +8,7 @@ import pytest
 from local.extensions import alarm_evaluation
 from local.extensions.metric_math import Unknown, parse, value
 
-RATE = "IF(calls >= 20, (errors + FILL(faults, 0)) / calls)"
+RATE = "IF(calls >= 20, (errors + FILL(faults, 0)) / calls, 0)"
 
 
 @pytest.mark.parametrize(
@@ -16,14 +16,14 @@ RATE = "IF(calls >= 20, (errors + FILL(faults, 0)) / calls)"
     [
         (RATE, {"calls": 20.0, "errors": 1.0, "faults": 2.0}, 0.15),
         (RATE, {"calls": 20.0, "errors": 1.0, "faults": None}, 0.05),
-        (RATE, {"calls": 19.0, "errors": 19.0, "faults": None}, None),
+        (RATE, {"calls": 19.0, "errors": 19.0, "faults": None}, 0.0),
         (RATE, {"calls": None, "errors": None, "faults": 5.0}, None),
         ("a * 2 - b", {"a": 3.0, "b": 1.5}, 4.5),
         ("a / b", {"a": 3.0, "b": 0.0}, None),
         ("a + b", {"a": 3.0, "b": None}, None),
         ("IF(a > b, 1, 2)", {"a": 1.0, "b": 1.0}, 2.0),
         ("IF(a == b AND a != 2, 1, 2)", {"a": 1.0, "b": 1.0}, 1.0),
-        ("IF(a < b || a <= b, a)", {"a": 1.0, "b": 1.0}, 1.0),
+        ("IF(a < b || a <= b, a, 5)", {"a": 1.0, "b": 1.0}, 1.0),
         ("a > 0 OR b > 0", {"a": 1.0, "b": None}, None),
         ("1.5", {}, 1.5),
     ],
@@ -40,7 +40,7 @@ def test_what_an_expression_gives(expression, known, expected):
         "a[0]",
         "unknown + 1",
         "a +",
-        "IF(a)",
+        "IF(a, 1)",
         "IF(a, unknown, 1)",
         "IF(a, 1, 2, 3)",
         "FILL(a)",
@@ -143,7 +143,7 @@ def test_the_event_tells_expression_and_metrics(alarm, data, client, queue, uniq
 
 
 def test_a_percentile_is_taken_over_the_points_of_the_period(client, unique, data, state, eventually):
-    returned = {"Id": "slow", "Expression": "IF(calls >= 20, took)", "ReturnData": True}
+    returned = {"Id": "slow", "Expression": "IF(calls >= 20, took, 0)", "ReturnData": True}
     client("cloudwatch").put_metric_alarm(
         AlarmName=unique, Metrics=[returned, query(unique, "calls"), query(unique, "took", "p95")],
         EvaluationPeriods=1, Threshold=100, ComparisonOperator="GreaterThanThreshold",

@@ -33,7 +33,7 @@ class CloudWatchGuards:
             self._remove("errors", project)
         else:
             # An answer of 500 or above is no error of Lambda's: the endpoint counts it itself, if there is one.
-            rate = f"IF(invocations >= {watch.min_requests}, (errors + FILL(faults, 0)) / invocations)"
+            rate = f"IF(invocations >= {watch.min_requests}, (errors + FILL(faults, 0)) / invocations, 0)"
             metrics = [
                 _expression("rate", rate, "share of failed requests"),
                 self._lambda("invocations", "Invocations", "Sum", project, watch),
@@ -45,7 +45,7 @@ class CloudWatchGuards:
         if watch.p95_ms is None:
             self._remove("latency", project)
         else:
-            slow = f"IF(invocations >= {watch.min_requests}, p95)"
+            slow = f"IF(invocations >= {watch.min_requests}, p95, 0)"
             metrics = [
                 _expression("slow", slow, "95th percentile of milliseconds"),
                 self._lambda("invocations", "Invocations", "Sum", project, watch),
@@ -66,7 +66,9 @@ class CloudWatchGuards:
             AlarmDescription=f"{guard_names.subject(watch.release_id)}{told}. It is rolled back at once: {PAGE}",
             AlarmActions=[self._topic] if self._topic else [],
             Metrics=metrics,
-            EvaluationPeriods=1,
+            # One minute is enough; of three, as a metric may come later than another of the same minute.
+            EvaluationPeriods=3,
+            DatapointsToAlarm=1,
             Threshold=limit,
             ComparisonOperator="GreaterThanThreshold",
             TreatMissingData="notBreaching",
