@@ -79,6 +79,12 @@ def starts(machine: str) -> tuple[Grant, ...]:
     return (Grant(("states:StartExecution",), (f"{{machine-{machine}}}",)),)
 
 
+def guards() -> tuple[Grant, ...]:
+    """Make and remove the alarms on challengers."""
+    actions = ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm")
+    return (Grant(actions, ("{guards}",), "the guards of this stage's projects, which alone are named so"),)
+
+
 _ENDPOINTS = "the endpoints of this stage's projects, which alone are named so"
 _NUMBERS = "the endpoints of this stage's projects; their versions' numbers are given when they are published"
 

@@ -25,6 +25,7 @@ from infra.state_stack import StateStack
 from infra.training import Training
 from tidemill import names
 from tidemill.projects import Project
+from tidemill.release import guard_names
 
 
 class PlatformStack(Stack):
@@ -55,7 +56,7 @@ class PlatformStack(Stack):
             stage=stage,
             layers=layers,
             failures=self.failures,
-            environment=environment(stage, state),
+            environment=environment(stage, state, self.topic),
             arns=self._arns(state),
         )
         api = HttpApi(self, "Api", stage=stage)
@@ -140,6 +141,12 @@ class PlatformStack(Stack):
             "layers": lambda_arn("layer", f"tidemill-{self.stage.name}-*"),
             "model-layers": lambda_arn("layer", names.model_layer(self.stage.name, "*")),
             "endpoints": lambda_arn("function", names.endpoint_function(self.stage.name, "*")),
+            "guards": self.format_arn(
+                service="cloudwatch",
+                resource="alarm",
+                resource_name=guard_names.all_alarms(self.stage.name),
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            ),
         }
 
     def _watch(self) -> None:
@@ -187,7 +194,7 @@ class PlatformStack(Stack):
             )
 
 
-def environment(stage: Stage, state: StateStack) -> dict[str, str]:
+def environment(stage: Stage, state: StateStack, topic: sns.ITopic) -> dict[str, str]:
     """What the functions know of their deployment (`tidemill/settings.py` reads it)."""
     overrides = {
         names.ENV_LOOK_SECONDS: stage.look_seconds,
@@ -198,5 +205,6 @@ def environment(stage: Stage, state: StateStack) -> dict[str, str]:
     return {
         names.ENV_BUCKET: state.bucket.bucket_name,
         names.ENV_TABLE: state.table.table_name,
+        names.ENV_ALARM_TOPIC: topic.topic_arn,
         **{name: str(value) for name, value in overrides.items() if value is not None},
     }

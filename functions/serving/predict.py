@@ -7,14 +7,16 @@ metrics to its log. The imports are the cold start, so there is no framework her
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
+from tidemill import names
 from tidemill.errors import TidemillError
 from tidemill.serving.endpoint import respond
 from tidemill.serving.model import load_served
 
-_model = lru_cache(maxsize=1)(load_served)
+PROJECT = os.environ.get(names.ENV_PROJECT)
+_model = lru_cache(maxsize=1)(partial(load_served, project=PROJECT))
 with suppress(TidemillError):
     # While Lambda initializes it grants a whole processor; the first request finds the model loaded. What is wrong
     # with the model, if anything, each request is told.
@@ -29,4 +31,5 @@ def handler(event: Any, context: Any) -> Any:
         variant=os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         at=datetime.now(UTC),
         write=print,
+        project=PROJECT,
     )

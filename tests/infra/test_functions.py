@@ -8,6 +8,7 @@ import pytest
 from infra import data, monitoring, release, serving, training
 from infra.function import Work
 from infra.grants import (
+    guards,
     lists_versions,
     moves_alias,
     publishes_models,
@@ -26,7 +27,7 @@ WORKS: dict[str, tuple[str, Work]] = {
     for word, works in (
         ("data", data.FUNCTIONS),
         ("training", training.FUNCTIONS),
-        ("release", release.FUNCTIONS),
+        ("release", (*release.FUNCTIONS, release.WITHDRAW_CHALLENGER)),
         ("serving", (serving.SERVE_API, serving.DELIVER_CAPTURE, serving.PREDICT, *serving.SCORING)),
         ("monitoring", monitoring.FUNCTIONS),
     )
@@ -39,6 +40,7 @@ IN_WORDS = {
     "configure and publish the project's endpoint function": publishes_models(),
     "read its alias": reads_alias(),
     "read and update alias `live`": moves_alias(),
+    "make and remove the guards' alarms": guards(),
     "start training": starts("training"),
     "list versions of incoming": lists_versions("incoming"),
     "delete from incoming": removes("incoming"),
@@ -132,7 +134,7 @@ def test_what_nobody_waits_for_sends_its_failures_to_the_queue(dev, of_kind) -> 
     names = {each["FunctionName"]["Ref"] for each in invoked}
     asynchronous = {work.construct_id for _, work in WORKS.values() if work.asynchronous}
     assert {name for name in asynchronous if any(name in ref for ref in names)} == asynchronous
-    assert len(names) == len(asynchronous) == 2
+    assert len(names) == len(asynchronous) == 3
 
 
 def test_local_functions_take_third_party_packages_from_the_checkout(assembly, of_kind) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tidemill import canonical, names, projects
-from tidemill.adapters.memory import MemoryEndpoints, MemoryIndex, MemoryObjects
+from tidemill.adapters.memory import MemoryEndpoints, MemoryGuards, MemoryIndex, MemoryObjects
 from tidemill.ports import Put
 from tidemill.release.answer_in_shadow import answer_in_shadow
 from tidemill.release.judge_experiment import judge_experiment
@@ -19,6 +19,7 @@ from tidemill.release.publish_version import publish_version
 from tidemill.release.register_model import register_model
 from tidemill.release.settle_release import settle_release
 from tidemill.release.shift_traffic import shift_traffic
+from tidemill.release.withdraw_challenger import Alarm, withdraw_challenger
 
 T0 = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 PK = names.pk("tides")
@@ -86,14 +87,14 @@ class World:
         self.retries = False  # whether a task that was killed is tried again, as the state machine does
         self.retried = 0
         self.problem = project(**rollout)
-        self.endpoints, self.life = MemoryEndpoints(), Life()
+        self.endpoints, self.guards, self.life = MemoryEndpoints(), MemoryGuards(), Life()
         self.over(MemoryObjects(), MemoryIndex())
         self.now = T0
 
     def over(self, objects: Any, index: Any) -> None:
         """Use these stores."""
         self.objects, self.index = objects, index
-        self.ports = [Mortal(port, self.life) for port in (objects, index, self.endpoints)]
+        self.ports = [Mortal(port, self.life) for port in (objects, index, self.endpoints, self.guards)]
 
     def run(self, run_id: str, *, passed: bool = True, content: bytes = b"", **more: Any) -> str:
         """A run that has finished, with its artifacts; once."""
@@ -140,12 +141,12 @@ class World:
             return use_case(**arguments, clock=self.clock)
 
     def register(self, run_id: str) -> int:
-        objects, index, _ = self.ports
+        objects, index, *_ = self.ports
         found = self.task(register_model, problem=self.problem, run_id=run_id, objects=objects, index=index)
         return found["model_version"]
 
     def publish(self, model: int, release_id: str) -> dict[str, Any]:
-        objects, index, endpoints = self.ports
+        objects, index, endpoints, guards = self.ports
         return self.task(
             publish_version,
             problem=self.problem,
@@ -154,10 +155,11 @@ class World:
             objects=objects,
             index=index,
             endpoints=endpoints,
+            guards=guards,
         )
 
     def shift(self, release_id: str, step: int, look_seconds: float | None = None) -> dict[str, Any]:
-        objects, index, endpoints = self.ports
+        objects, index, endpoints, guards = self.ports
         return self.task(
             shift_traffic,
             project="tides",
@@ -167,10 +169,11 @@ class World:
             objects=objects,
             index=index,
             endpoints=endpoints,
+            guards=guards,
         )
 
     def judge(self, release_id: str, look: int | None = None) -> dict[str, Any]:
-        objects, index, _ = self.ports
+        objects, index, *_ = self.ports
         return self.task(
             judge_experiment,
             project="tides",
@@ -197,7 +200,7 @@ class World:
     def settle(
         self, release_id: str | None, verdict: str, reason: str = "because", by: str | None = None
     ) -> dict[str, Any]:
-        objects, index, endpoints = self.ports
+        objects, index, endpoints, guards = self.ports
         return self.task(
             settle_release,
             project="tides",
@@ -208,6 +211,26 @@ class World:
             objects=objects,
             index=index,
             endpoints=endpoints,
+            guards=guards,
+        )
+
+    def alarm(self, **changes: Any) -> dict[str, Any]:
+        """The guard's alarm on version 3 in release 2 goes off, unless told otherwise."""
+        objects, index, endpoints, guards = self.ports
+        told = {
+            "name": "tidemill-dev-guard-errors-tides",
+            "description": "Release tides-v00002: more than 5.00% of the requests fail",
+            "version": "3",
+            "reason": "Threshold Crossed: 1 datapoint [0.5] was greater than the threshold (0.05).",
+        }
+        return self.task(
+            withdraw_challenger,
+            project="tides",
+            alarm=Alarm(**{**told, **changes}),
+            objects=objects,
+            index=index,
+            endpoints=endpoints,
+            guards=guards,
         )
 
     def clock(self) -> datetime:
@@ -306,6 +329,7 @@ class World:
             "objects": self.objects.versions,
             "aliases": self.endpoints.aliases,
             "versions": self.endpoints.published,
+            "watched": self.guards.watched,
         }
 
 

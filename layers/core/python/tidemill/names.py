@@ -15,9 +15,9 @@ ENV_SPLIT_BYTES = "TIDEMILL_SPLIT_BYTES"  # override of the size from which on f
 ENV_SOURCE = "TIDEMILL_SOURCE"  # JSON: what the deployed code was made from, as infra/source.py tells it
 ENV_TRAINING_IMAGE = "TIDEMILL_TRAINING_IMAGE"  # the image of SageMaker jobs, if the stage has one
 ENV_TRAINING_ROLE = "TIDEMILL_TRAINING_ROLE"  # ARN of the role of SageMaker jobs
-ENV_HOST_ADDRESSES = (
-    "TIDEMILL_HOST_ADDRESSES"  # JSON: host of a job → address:port, where its name does not resolve
-)
+ENV_HOST_ADDRESSES = "TIDEMILL_HOST_ADDRESSES"  # JSON: host of a job → address:port, where the name is unknown
+ENV_ALARM_TOPIC = "TIDEMILL_ALARM_TOPIC"  # ARN of the topic that alarms tell
+ENV_PROJECT = "TIDEMILL_PROJECT"  # of an endpoint's function: whose model it is to serve
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 
 # --- metrics ---------------------------------------------------------------------------------------------------
@@ -27,11 +27,13 @@ METRIC_DRIFTED_FEATURES = "DriftedFeatures"
 METRIC_WINDOW_ROWS = "WindowRows"
 METRIC_PREDICTIONS = "Predictions"
 METRIC_REQUEST_ERRORS = "RequestErrors"
+METRIC_ANSWER_FAULTS = "AnswerFaults"  # answers of 500 and above; dimensions: project, and project and variant
+METRIC_ARTIFACTS_REFUSED = "ArtifactsRefused"  # model files that are not what was registered; dimensions: project
 METRIC_QUARANTINED = "QuarantinedUploads"
 METRIC_IGNORED = "IgnoredUploads"  # objects under incoming/ that belong to no project
 METRIC_FAILED = "FailedUploads"  # uploads that Tidemill itself failed to take in
 DIMENSION_PROJECT = "project"
-DIMENSION_VARIANT = "variant"  # beside the project, while entities are assigned: the arm
+DIMENSION_VARIANT = "variant"
 
 # --- log lines that a subscription picks up --------------------------------------------------------------------
 CAPTURE_TERM = "TIDEMILL_CAPTURE"
@@ -281,8 +283,7 @@ def model_layer(stage: str, project: str) -> str:
     return f"tidemill-{stage}-{project}-model"
 
 
-TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
-"""The log group of SageMaker's training jobs, of all stages."""
+TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"  # the log group of SageMaker's training jobs, of all stages
 
 
 def training_job(stage: str, what: str) -> str:

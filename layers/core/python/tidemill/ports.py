@@ -168,6 +168,31 @@ class Endpoints(Protocol):
         already; ConflictError if the alias changed in between. Applying the same epoch again changes nothing."""
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What is watched of a challenger while its release runs: the function `version`; the share of its requests of
+    a minute that may fail (`errors`, 0 to 1), and the milliseconds that 95 of 100 of them may take at most
+    (`p95_ms`), each None where it is not watched; in a minute of fewer than `min_requests` neither is judged."""
+
+    release_id: str
+    version: str
+    errors: float | None
+    p95_ms: float | None
+    min_requests: int
+
+
+class Guards(Protocol):
+    """The alarms on challengers, one watch per project. An alarm that goes off is an event that rolls back the
+    release which it names."""
+
+    def set(self, project: str, watch: Watch) -> None:
+        """Watch that challenger, and nothing else of the project. Setting the same watch again changes nothing,
+        neither what is watched nor what it was found to be."""
+
+    def clear(self, project: str) -> None:
+        """Watch nothing of the project. What is not watched is cleared already."""
+
+
 class Clock(Protocol):
     """The time, as an argument."""
 

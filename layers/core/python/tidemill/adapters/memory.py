@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidemill.errors import ConflictError, RecordNotFound, StaleEpoch
-from tidemill.ports import CHUNK, Alias, Put, Row, Stat, Update, is_lost
+from tidemill.ports import CHUNK, Alias, Put, Row, Stat, Update, Watch, is_lost
 
 WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -174,3 +174,16 @@ class MemoryEndpoints:
             raise StaleEpoch(f"alias live of {project!r} is at epoch {current.epoch}, not {epoch}; read it again")
         if current.epoch < epoch:
             self.aliases[project] = Alias(version, dict(weights), f"r{epoch}", epoch)
+
+
+class MemoryGuards:
+    """A Guards that remembers what is watched, by project."""
+
+    def __init__(self) -> None:
+        self.watched: dict[str, Watch] = {}
+
+    def set(self, project: str, watch: Watch) -> None:
+        self.watched[project] = watch
+
+    def clear(self, project: str) -> None:
+        self.watched.pop(project, None)

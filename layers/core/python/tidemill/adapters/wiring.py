@@ -7,6 +7,7 @@ import boto3
 from botocore.config import Config
 
 from tidemill.adapters.endpoints import LambdaEndpoints
+from tidemill.adapters.guards import CloudWatchGuards
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
 from tidemill.adapters.workflows import StepFunctionsWorkflows
@@ -42,6 +43,11 @@ def workflows() -> StepFunctionsWorkflows:
 @lru_cache(maxsize=1)
 def endpoints() -> LambdaEndpoints:
     return LambdaEndpoints(client("lambda"), stage=settings().stage, bucket=settings().bucket)
+
+
+@lru_cache(maxsize=1)
+def guards() -> CloudWatchGuards:
+    return CloudWatchGuards(client("cloudwatch"), stage=settings().stage, topic=settings().alarm_topic)
 
 
 @cache

@@ -45,6 +45,19 @@ class Stage(NamedTuple):
     weight: float
 
 
+class Guardrails(Strict):
+    """What rolls a challenger back at once, whatever was decided by then. `errors` and `p95_ms` are watched by
+    alarms on the challenger alone, minute by minute; null leaves one out."""
+
+    errors: float | None = Field(
+        0.05, gt=0, lt=1, description="the share of its requests of a minute that may fail by our own fault"
+    )
+    p95_ms: float | None = Field(
+        2000, gt=0, le=30_000, description="milliseconds that 95 of 100 of its requests of a minute may take"
+    )
+    min_requests: int = Field(20, ge=1, description="fewest requests of a minute that are judged")
+
+
 class Rollout(Strict):
     """How a challenger earns traffic. A unit of the experiment is a request or an entity (its mean loss)."""
 
@@ -83,6 +96,7 @@ class Rollout(Strict):
     max_looks: int = Field(200, ge=1)
     max_days: float = Field(30, gt=0, le=55, description="days after which an undecided release ends")
     undecided: Literal["roll_back", "promote"] = "roll_back"
+    guardrails: Guardrails = Guardrails()
 
     @field_validator("plan", mode="before")
     @classmethod

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from tidemill.serving import layer_files
 
 PACKAGE = f"python/{layer_files.PACKAGE}/"
-_INIT = b'"""The model that this function version serves."""\n'
+INIT_BODY = b'"""The model that this function version serves."""\n'
+INIT, DOCUMENT, MODEL = (PACKAGE + name for name in ("__init__.py", layer_files.DOCUMENT, layer_files.MODEL))
+FILES = {INIT, DOCUMENT, MODEL}
+"""All that the bundle of a model version holds."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: when a file was packed is no part of what it is
 _MODE = 0o100644
 
@@ -16,7 +19,7 @@ def build(files: Mapping[str, bytes]) -> bytes:
     """A zip of the package `tidemill_model` with these files (name → bytes), as Lambda lays a layer out."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, body in sorted({"__init__.py": _INIT, **files}.items()):
+        for name, body in sorted({"__init__.py": INIT_BODY, **files}.items()):
             entry = zipfile.ZipInfo(PACKAGE + name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, wherever it is built

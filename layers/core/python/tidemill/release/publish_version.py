@@ -1,21 +1,23 @@
 """PublishVersion: a model version becomes a function version, and its release takes the project's one slot.
 
-Writes the endpoint's function version, `plan.json`, and in one transaction the release's row, the pointer and
-the model's state. The newest model wins the slot (docs/decisions/0003): a running release of an older one is
-superseded; if a newer one is running, this release is the superseded one. A superseded model stays registered.
-Where entities are assigned, the versions that have both arms follow (release/arms.py).
+Writes the endpoint's function version, `plan.json`, and in one transaction the release's row, the pointer and the
+model's state; then removes the alarms on an earlier challenger. The newest model wins the slot
+(docs/decisions/0003): a running release of an older one is superseded; if a newer one is running, this release is
+the superseded one. A superseded model stays registered. Where entities are assigned, the versions that have both
+arms follow (release/arms.py).
 """
 
-import json
 from datetime import datetime
 from typing import Any
 
 from tidemill import names
+from tidemill.errors import RecordNotFound
 from tidemill.governance import audit
-from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Put, Row, Update
+from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
-from tidemill.release import arms, record
+from tidemill.release import arms, guarding, record
 from tidemill.release import pointer as live
+from tidemill.release.soundness import verify_bundle
 
 
 def publish_version(
@@ -26,18 +28,23 @@ def publish_version(
     objects: ObjectStore,
     index: Index,
     endpoints: Endpoints,
+    guards: Guards,
     clock: Clock,
 ) -> Row:
     """`function_version`, whether there is a `champion` to beat, and the release's `state`.
 
-    Raises RecordNotFound if the model is not registered, ConflictError if the pointer moved meanwhile (try again).
+    Raises RecordNotFound if the model is not registered, ArtifactCorrupt if its bundle is not what was registered,
+    ConflictError if the pointer moved meanwhile (try again).
     """
     project = problem.name
     release = index.get(names.pk(project), names.sk_release(release_id))
     if release is None:
-        plan = _plan(problem, model_version, release_id, objects=objects, endpoints=endpoints, now=clock())
+        plan = _plan(
+            problem, model_version, release_id, objects=objects, index=index, endpoints=endpoints, now=clock()
+        )
         release = _take_slot(project, plan, index=index, now=clock())
     release = arms.publish(project, release, objects=objects, index=index, endpoints=endpoints)
+    guarding.follow(index, objects, guards, project)
     return {
         "function_version": release["function_version"],
         "champion": release["champion"] is not None,
@@ -51,11 +58,21 @@ def _plan(
     release_id: str,
     *,
     objects: ObjectStore,
+    index: Index,
     endpoints: Endpoints,
     now: datetime,
 ) -> dict[str, Any]:
     folder = names.model(problem.name, model_version)
-    identity = json.loads(objects.get(folder + "model.json"))["identity"]
+    registered = index.get(names.pk(problem.name), names.sk_model(model_version))
+    if registered is None:
+        raise RecordNotFound(f"model v{model_version:05d} of {problem.name!r} is not registered; list the models")
+    identity = registered["identity"]
+    verify_bundle(
+        objects.get(folder + "bundle.zip"),
+        project=problem.name,
+        version=model_version,
+        identity_registered=identity,
+    )
     function_version = endpoints.publish(
         problem.name, bundle_key=folder + "bundle.zip", model_version=model_version, identity=identity
     )

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from tidemill import canonical, names
-from tidemill.errors import ArtifactCorrupt, ConflictError, RecordNotFound, RunFailed
+from tidemill.errors import ConflictError, RecordNotFound, RunFailed
 from tidemill.governance import audit
 from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
 from tidemill.release import bundle, card, card_page
+from tidemill.release.soundness import identity, verify
 
 ARTIFACTS = ("model.onnx", "model.skops", "profile.json")
 
@@ -25,7 +26,7 @@ def register_model(*, problem: Project, run_id: str, objects: ObjectStore, index
     """The run's `model_version`.
 
     Raises RecordNotFound (no such run, or not finished), RunFailed (it did not pass its gates), ArtifactCorrupt
-    (a file is not what the run recorded), ConflictError (others registered meanwhile; try again).
+    (a file is not what the run recorded, or a pickle), ConflictError (others registered meanwhile; try again).
     """
     run = _run(index, problem.name, run_id)
     if run.get("model_version") is None:
@@ -66,7 +67,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
     }
     return {
         **content,
-        "identity": canonical.identity(content),
+        "identity": identity(content),
         "run_id": run["run_id"],
         "dataset_version": run["dataset_version"],
         "metrics": evaluation["metrics"],
@@ -76,13 +77,6 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         **({"assignment": "entity"} if problem.rollout.assignment == "entity" else {}),
         "created": now.isoformat(),
     }
-
-
-def verify(body: bytes, digest: str, what: str) -> None:
-    """Raises ArtifactCorrupt unless `body` has that SHA-256."""
-    found = canonical.sha256(body)
-    if found != digest:
-        raise ArtifactCorrupt(f"{what} has SHA-256 {found}, not the recorded {digest}; train again")
 
 
 def _claim(

@@ -1,7 +1,7 @@
 """ShiftTraffic: give the challenger the share of requests of a step.
 
-Writes the pointer and the release's row in one transaction, then moves the alias, then notes since when the new
-share holds: only requests answered after that count in the experiment.
+Writes the pointer and the release's row in one transaction, then the alarms that watch the challenger, then moves
+the alias, then notes since when the new share holds: only requests answered after that count in the experiment.
 """
 
 import math
@@ -9,9 +9,9 @@ import math
 from tidemill import names
 from tidemill.errors import ConflictError
 from tidemill.governance import audit
-from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Row, Update
+from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Row, Update
 from tidemill.projects import Rollout
-from tidemill.release import arms, record
+from tidemill.release import arms, guarding, record
 from tidemill.release import pointer as live
 
 
@@ -24,6 +24,7 @@ def shift_traffic(
     objects: ObjectStore,
     index: Index,
     endpoints: Endpoints,
+    guards: Guards,
     clock: Clock,
 ) -> Row:
     """The `weight` now in force, the `wait_seconds` until the next `look`, and the pointer's `epoch`.
@@ -35,6 +36,7 @@ def shift_traffic(
     release = record.row(index, project, release_id)
     if release["state"] == "running" and release["step"] < step:
         _take_step(project, release, step, rules, index=index, clock=clock)
+    guarding.follow(index, objects, guards, project)  # before the alias: no request goes to who is not watched
     pointer = live.apply(index, endpoints, project)
     release = record.row(index, project, release_id)
     running = release["state"] == "running"

@@ -17,13 +17,14 @@ from tidemill.serving.model import Model, load_from
 
 
 class Experiment:
-    """The arms in a folder of model layers. `document` is its `experiment.json`."""
+    """The arms in a folder of model layers, which must be of that project, if one is given. `document` is its
+    `experiment.json`."""
 
     by_entity = True
 
-    def __init__(self, files: Path) -> None:
+    def __init__(self, files: Path, *, project: str | None = None) -> None:
         self.document: Mapping[str, Any] = json.loads((files / layer_files.ARMS).read_bytes())
-        self._files = files
+        self._files, self._project = files, project
         self._models: dict[str, Model] = {}
         for variant in self.document["variants"]:
             # All while Lambda initializes. One that is corrupt leaves the others alone: who is given it is told.
@@ -39,5 +40,5 @@ class Experiment:
         """The model of an arm. Raises ArtifactCorrupt, each time it is asked for."""
         if variant not in self._models:
             number = self.document["variants"].index(variant)
-            self._models[variant] = load_from(self._files / layer_files.of_arm(number))
+            self._models[variant] = load_from(self._files / layer_files.of_arm(number), project=self._project)
         return self._models[variant]

@@ -1,6 +1,7 @@
 """An endpoint's whole answer to one invocation: the use case of the function `predict`, free of Lambda.
 
-Writes capture lines and one line of metrics through `write`; an error of the caller's is counted, not captured.
+Writes capture lines and one line of metrics through `write`; an error is counted, not captured: the caller's by
+project, our own also by the version that answered, so that a release can be stopped for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,10 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tidemill import names
-from tidemill.errors import TidemillError
+from tidemill.errors import ArtifactCorrupt, TidemillError
 from tidemill.serving import http
+from tidemill.serving.metrics import metrics_line
 from tidemill.serving.model import Model
-from tidemill.serving.predict import Prediction, answer, metrics_line, read
+from tidemill.serving.predict import Prediction, answer, read
 
 if TYPE_CHECKING:
     from tidemill.serving.arms import Experiment
@@ -25,17 +27,19 @@ def respond(
     variant: str,
     at: datetime,
     write: Callable[[str], object],
+    project: str | None = None,
 ) -> Mapping[str, Any]:
     """The response to an event of the HTTP API, or to a direct invocation with the plain body.
 
-    A direct invocation is answered with the plain value; an error then has its `status` beside it. Where the
-    function version has both arms of an experiment, the entity says which answers, as that arm's own `variant`.
+    `project` is whose endpoint this is, for the metrics of a model that could not be loaded. A direct invocation
+    is answered with the plain value; an error then has its `status` beside it. Where the function version has both
+    arms of an experiment, the entity says which answers, as that arm's own `variant`.
     """
     through_http = http.is_http(event)
     if not through_http and isinstance(event, dict) and event.keys() == {names.SHADOW}:
         # A release asks about a request that was answered and captured before. No caller over HTTP can say so.
         event, write = event[names.SHADOW], lambda *_: None
-    project = arm = None
+    arm = None
     try:
         loaded = model()
         project = loaded.document["project"]
@@ -47,11 +51,27 @@ def respond(
         found = answer(asked, model=loaded, request_id=request_id, variant=variant, at=at)
     except TidemillError as error:
         if project is not None:
-            write(metrics_line(project, {names.METRIC_REQUEST_ERRORS: 1}, at, arm))
+            _count(error, project, variant, arm, at, write)
         problem = http.problem(error)
         return http.answer(error.status, problem) if through_http else {**problem, "status": error.status}
     _record(found, project, arm, at, write)
     return http.answer(200, found.answer) if through_http else found.answer
+
+
+def _count(
+    error: TidemillError,
+    project: str,
+    variant: str,
+    arm: str | None,
+    at: datetime,
+    write: Callable[[str], object],
+) -> None:
+    """One line of metrics: whose fault it was."""
+    if error.status < 500:
+        write(metrics_line(project, {names.METRIC_REQUEST_ERRORS: 1}, at, variant=arm))
+        return
+    refused = {names.METRIC_ARTIFACTS_REFUSED: 1} if isinstance(error, ArtifactCorrupt) else {}
+    write(metrics_line(project, {names.METRIC_ANSWER_FAULTS: 1, **refused}, at, variant=variant))
 
 
 def _record(
@@ -60,4 +80,4 @@ def _record(
     for line in found.captured:
         write(line)
     counts = {names.METRIC_PREDICTIONS: len(found.answer["predictions"]), names.METRIC_REQUEST_ERRORS: 0}
-    write(metrics_line(project, counts, at, arm))
+    write(metrics_line(project, counts, at, variant=arm))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from tidemill.errors import ArtifactCorrupt, ModelNotReady
-from tidemill.serving import layer_files
+from tidemill.serving import layer_files, pickles
 from tidemill.serving.faults import refused
 from tidemill.serving.instances import Column, Features
 from tidemill.serving.values import Fault
@@ -25,6 +25,7 @@ from tidemill.serving.values import Fault
 if TYPE_CHECKING:
     from tidemill.serving.arms import Experiment
 
+_NEEDED = {"project", "version", "task", "features", "sha256"}
 _UNREADABLE = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
 _NO_ANSWER = Fault("no_answer", {}, "the model has no finite answer; are the values in their units?")
 _OUTPUTS = {"classification": "probabilities", "regression": "variable"}
@@ -71,25 +72,25 @@ class Model:
         return [{"prediction": int(value >= cut), "probability": value} for value in values]
 
 
-def load(package: str = layer_files.PACKAGE) -> Model:
-    """The model in that package.
+def load(package: str = layer_files.PACKAGE, *, project: str | None = None) -> Model:
+    """The model in that package, which must be of that project, if one is given.
 
     Raises ModelNotReady if there is none (the endpoint before its first release), ArtifactCorrupt if the file
-    is not the registered one, or onnxruntime cannot read it.
+    is not the registered one, is a pickle, or onnxruntime cannot read it.
     """
-    return load_from(folder_of(package))
+    return load_from(folder_of(package), project=project)
 
 
-def load_served(package: str = layer_files.PACKAGE) -> "Model | Experiment":
+def load_served(package: str = layer_files.PACKAGE, *, project: str | None = None) -> "Model | Experiment":
     """The model in that package, or the models of both arms while entities are assigned. Raises as `load` does; a
     model of an arm is loaded, and told to be corrupt, when it is first asked for."""
     files = folder_of(package)
     if not (files / layer_files.ARMS).exists():
-        return load_from(files)
+        return load_from(files, project=project)
     # Only here: what is imported is added to each cold start.
     from tidemill.serving.arms import Experiment
 
-    return Experiment(files)
+    return Experiment(files, project=project)
 
 
 def folder_of(package: str) -> Path:
@@ -101,10 +102,45 @@ def folder_of(package: str) -> Path:
     return Path(found.origin).parent
 
 
-def load_from(files: Path) -> Model:
-    """The model in that folder. Raises ArtifactCorrupt."""
-    document = json.loads((files / layer_files.DOCUMENT).read_bytes())
-    return opened(document, (files / layer_files.MODEL).read_bytes())
+def load_from(files: Path, *, project: str | None = None) -> Model:
+    """The model in that folder, which must be of that project, if one is given. Raises ArtifactCorrupt."""
+    refuse_pickles(files)
+    document = _document(_read(files, layer_files.DOCUMENT))
+    if project is not None and document["project"] != project:
+        raise ArtifactCorrupt(
+            f"the model is of project {document['project']!r}, not of {project!r}; release the model again"
+        )
+    return opened(document, _read(files, layer_files.MODEL))
+
+
+def refuse_pickles(files: Path) -> None:
+    """Raises ArtifactCorrupt if a file of that folder is named as a pickle."""
+    if named := sorted(each.name for each in files.iterdir() if pickles.named(each.name)):
+        raise ArtifactCorrupt(f"beside the model lie {named}, which are named as pickles; release the model again")
+
+
+def _read(files: Path, name: str) -> bytes:
+    """The bytes of a file that holds no pickle."""
+    try:
+        body = (files / name).read_bytes()
+    except FileNotFoundError as error:
+        raise ArtifactCorrupt(f"{name} is missing; release the model again") from error
+    if pickle := pickles.found(name, body):
+        raise ArtifactCorrupt(f"{pickle}; release the model again")
+    return body
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    """`model.json`, with what everything else relies on."""
+    try:
+        document = json.loads(body)
+        missing = _NEEDED - document.keys()
+    except (ValueError, AttributeError) as error:
+        raise ArtifactCorrupt(f"model.json cannot be read ({error}); release the model again") from error
+    if missing or not isinstance(document["sha256"], dict) or "model.onnx" not in document["sha256"]:
+        raise ArtifactCorrupt(f"model.json lacks {sorted(missing) or 'a digest'}; release the model again")
+    told: Mapping[str, Any] = document
+    return told
 
 
 def opened(document: Mapping[str, Any], body: bytes) -> Model:

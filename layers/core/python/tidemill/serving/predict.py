@@ -1,12 +1,11 @@
 """One prediction request: a body in, an answer and the lines to write out. Called by the endpoint's handler."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tidemill import names
-from tidemill.serving import capture, compact
+from tidemill.serving import capture
 from tidemill.serving.faults import Faults, refused
 from tidemill.serving.instances import MAX_INSTANCES
 from tidemill.serving.model import Model
@@ -63,23 +62,6 @@ def answer(asked: Asked, *, model: Model, request_id: str, variant: str, at: dat
     if (threshold := document.get("threshold")) is not None:
         told["threshold"] = threshold
     return Prediction(told, capture.lines(head, captured))
-
-
-def metrics_line(project: str, metrics: Mapping[str, int], at: datetime, arm: str | None = None) -> str:
-    """Counts as one line in CloudWatch's embedded metric format (AWS, "Specification: Embedded metric format"): of
-    the project and, if there is one, of the `arm`."""
-    told = {names.DIMENSION_PROJECT: project}
-    dimensions = [[names.DIMENSION_PROJECT]]
-    if arm is not None:
-        told[names.DIMENSION_VARIANT] = arm
-        dimensions.append([*told])
-    directive = {
-        "Namespace": names.METRIC_NAMESPACE,
-        "Dimensions": dimensions,
-        "Metrics": [{"Name": name, "Unit": "Count"} for name in metrics],
-    }
-    envelope = {"Timestamp": int(at.timestamp() * 1000), "CloudWatchMetrics": [directive]}
-    return compact.text({"_aws": envelope, **told, **metrics})
 
 
 def read(body: Any, *, by_entity: bool = False) -> Asked:
