@@ -8,6 +8,7 @@ import pytest
 from infra import data, monitoring, release, serving, training
 from infra.function import Work
 from infra.grants import (
+    asks_endpoints,
     guards,
     lists_versions,
     moves_alias,
@@ -39,6 +40,7 @@ IN_WORDS = {
     "publish the model layer": publishes_models(),
     "configure and publish the project's endpoint function": publishes_models(),
     "read its alias": reads_alias(),
+    "invoke versions of the project's endpoint function": asks_endpoints(),
     "read and update alias `live`": moves_alias(),
     "make and remove the guards' alarms": guards(),
     "start training": starts("training"),

@@ -34,7 +34,7 @@ STARS = {
         for version, actions in {
             "": (*PUBLISHING, "GetAlias", "UpdateAlias"),
             ":live": ("GetAlias", "UpdateAlias"),
-            ":*": PUBLISHING,
+            ":*": (*PUBLISHING, "InvokeFunction"),
         }.items()
         for action in actions
     },

@@ -186,7 +186,7 @@ class World:
 
     def shadow(self, release_id: str, minutes: float = 5) -> dict[str, Any]:
         """Asks the challenger what the champion was asked; the function may run for so many minutes."""
-        objects, index, endpoints = self.ports
+        objects, index, endpoints, _ = self.ports
         return self.task(
             answer_in_shadow,
             project="tides",

@@ -201,7 +201,7 @@ def test_a_function_without_time_leaves_the_rest_to_the_next_look(make_world: An
 def test_a_slow_challengers_answers_are_kept_when_the_time_is_over(make_world: Any) -> None:
     world = begun(make_world, SAME, ["replay", "canary"])
     left = iter([timedelta(minutes=5)] * 31)
-    objects, index, endpoints = world.ports
+    objects, index, endpoints, _ = world.ports
     found = answer_in_shadow(
         project="tides",
         release_id=TWO,

@@ -138,7 +138,7 @@ def test_a_corrupt_arm_fails_alone_and_is_counted_as_that_arm(
         number = arm(entity, RELEASE, [0.5])
         seen.add(number)
         assert response["statusCode"] == (503 if number else 200)
-        assert (metrics["variant"], metrics["RequestErrors"]) == ("23"[number], number)
+        assert (metrics["variant"], metrics.get("AnswerFaults", 0)) == ("23"[number], number)
     assert seen == {0, 1}
 
 
