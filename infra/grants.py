@@ -8,6 +8,8 @@ from the constructs. A `*` needs a reason, which `infra/nag.py` hands to cdk-nag
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tidemill import names
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -72,6 +74,13 @@ def table() -> tuple[Grant, ...]:
     return (
         Grant(("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"), ("{table}",)),
     )
+
+
+def tokens() -> tuple[Grant, ...]:
+    """Get the rows of API tokens and note their use; no other partition of the table."""
+    rows = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [names.PK_TOKENS]}}
+    actions = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+    return (Grant(actions, ("{table}",), conditions=rows),)
 
 
 def starts(machine: str) -> tuple[Grant, ...]:

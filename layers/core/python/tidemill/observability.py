@@ -18,6 +18,15 @@ def count(metric: str, value: float, *, project: str) -> None:
         line.add_dimension(names.DIMENSION_PROJECT, project)
 
 
+def denied(reason: str) -> None:
+    """A request whose token does not open what it asks for. Not by project: what is in a path is anybody's text,
+    and each new text would be a metric to pay for."""
+    with single_metric(
+        name=names.METRIC_DENIED, unit=MetricUnit.Count, value=1, namespace=names.METRIC_NAMESPACE
+    ) as line:
+        line.add_dimension(names.DIMENSION_REASON, reason)
+
+
 def counts(metrics: Mapping[str, float], *, project: str) -> None:
     """Several metrics of a project."""
     for metric, value in metrics.items():

@@ -25,6 +25,7 @@ class Settings(BaseModel):
     rehearsal: bool = False
     training_image: str | None = None
     training_role: str | None = None
+    auth: str = "iam"
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -40,6 +41,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         rehearsal=environment.get(names.ENV_REHEARSAL) == "true",
         training_image=environment.get(names.ENV_TRAINING_IMAGE) or None,
         training_role=environment.get(names.ENV_TRAINING_ROLE) or None,
+        auth=environment.get(names.ENV_AUTH) or "iam",
     )
 
 

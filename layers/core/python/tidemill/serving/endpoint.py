@@ -30,6 +30,8 @@ def respond(
     through_http = http.is_http(event)
     project = None
     try:
+        if through_http:
+            http.refuse_above_limit(event)
         loaded = model()
         project = loaded.document["project"]
         body = http.body(event) if through_http else event
@@ -38,7 +40,8 @@ def respond(
         if project is not None:
             write(metrics_line(project, {names.METRIC_REQUEST_ERRORS: 1}, at))
         problem = http.problem(error)
-        return http.answer(error.status, problem) if through_http else {**problem, "status": error.status}
+        told = http.answer(error.status, problem, http.headers(error))
+        return told if through_http else {**problem, "status": error.status}
     _record(found, project, at, write)
     return http.answer(200, found.answer) if through_http else found.answer
 

@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tidemill.errors import PayloadTooLarge, RequestInvalid, TidemillError
+from tidemill import names
+from tidemill.errors import PayloadTooLarge, RequestInvalid, TidemillError, TooManyRequests
 from tidemill.serving import compact, faults
 from tidemill.serving.values import Fault, as_unicode
 
@@ -25,6 +26,14 @@ class BodyInvalid(RequestInvalid):
 def is_http(event: Any) -> bool:
     """Whether an event came through API Gateway; else the function was invoked with the plain body."""
     return isinstance(event, dict) and "requestContext" in event
+
+
+def refuse_above_limit(event: Mapping[str, Any]) -> None:
+    """Raises TooManyRequests if the authorizer found that the client sends more than its token lets it."""
+    authorizer = event["requestContext"].get("authorizer") or {}
+    wait = (authorizer.get("lambda") or {}).get(names.CONTEXT_WAIT)
+    if wait:
+        raise TooManyRequests(int(wait))
 
 
 def body(event: Mapping[str, Any]) -> Any:
@@ -51,13 +60,18 @@ def server(event: Mapping[str, Any]) -> str:
     return f"{headers.get('x-forwarded-proto', 'https')}://{host}" if host else "/"
 
 
-def answer(status: int, value: Mapping[str, Any]) -> dict[str, Any]:
+def answer(status: int, value: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """A response with a JSON body."""
     return {
         "statusCode": status,
-        "headers": {"content-type": "application/json"},
+        "headers": {"content-type": "application/json", **(headers or {})},
         "body": compact.text(value),
     }
+
+
+def headers(error: TidemillError) -> dict[str, str]:
+    """What an error says beside its body: when to come again (RFC 9110, 10.2.3)."""
+    return {"retry-after": str(error.seconds)} if isinstance(error, TooManyRequests) else {}
 
 
 def problem(error: TidemillError) -> dict[str, Any]:
