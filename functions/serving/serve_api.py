@@ -22,12 +22,13 @@ from tidemill.serving.openapi.document import describe_api
 app = APIGatewayHttpResolver()
 
 
-def within_limit(app: APIGatewayHttpResolver, go_on: NextMiddleware) -> Response[Any]:
+def within_limits(app: APIGatewayHttpResolver, go_on: NextMiddleware) -> Response[Any]:
     http.refuse_above_limit(app.current_event.raw_event)
+    http.refuse_too_large(app.current_event.raw_event)
     return go_on(app)
 
 
-app.use([within_limit])
+app.use([within_limits])
 
 
 @app.get("/health")
@@ -43,7 +44,9 @@ def describe(project: str) -> dict[str, Any]:
 @app.get("/projects/<project>/openapi.json")
 def openapi(project: str) -> dict[str, Any]:
     problem, server = projects.load(project), http.server(app.current_event.raw_event)
-    return describe_api(problem=problem, server=server, objects=wiring.objects(), index=wiring.index())
+    return describe_api(
+        problem=problem, server=server, auth=wiring.auth(), objects=wiring.objects(), index=wiring.index()
+    )
 
 
 @app.post("/projects/<project>/outcomes")

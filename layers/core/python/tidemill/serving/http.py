@@ -36,17 +36,22 @@ def refuse_above_limit(event: Mapping[str, Any]) -> None:
         raise TooManyRequests(int(wait))
 
 
+def refuse_too_large(event: Mapping[str, Any]) -> None:
+    """Raises PayloadTooLarge, also where nothing reads the body."""
+    text = event.get("body") or ""
+    size = len(text) * 3 // 4 - text[-2:].count("=") if event.get("isBase64Encoded") else len(text.encode())
+    if size > MAX_BYTES:
+        raise PayloadTooLarge(_too_large(size))
+
+
 def body(event: Mapping[str, Any]) -> Any:
     """The JSON value in the body. Raises PayloadTooLarge or BodyInvalid."""
     text = event.get("body") or ""
-    if len(text) > MAX_BYTES * 4 / 3:
-        raise PayloadTooLarge(_too_large(len(text)))
+    refuse_too_large(event)
     try:
         content = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
     except ValueError as error:
         raise BodyInvalid(f"cannot be decoded: {error}") from error
-    if len(content) > MAX_BYTES:
-        raise PayloadTooLarge(_too_large(len(content)))
     try:
         return json.loads(content, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -88,4 +93,4 @@ def _no_constant(name: str) -> Any:
 
 
 def _too_large(size: int) -> str:
-    return f"the body has {size} bytes, more than {MAX_BYTES}; send fewer instances per request"
+    return f"the body has {size} bytes, more than {MAX_BYTES}; send fewer rows per request"
