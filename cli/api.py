@@ -13,17 +13,20 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 
 from cli.errors import Refused
-from tidemill import names
+from tidemill import token_names
 
 SERVICE = "execute-api"
 TIMEOUT_SECONDS = 60
 CONNECTIONS = 16
-_OTHERS = f"; where the stage asks for a token, give --token or set {names.ENV_TOKEN}"
+_OTHERS = f"; where the stage asks for a token, give --token or set {token_names.ENV_TOKEN}"
 _REMEDIES = {
     (401, False): _OTHERS,
     (403, False): f"; these credentials may not do this{_OTHERS}",
     (401, True): "; this token is not accepted: it may have ended, or be another issuer's",
-    (403, True): f"; this token does not open this (`tidemill tokens list`); without {names.ENV_TOKEN}, where the "
+    (
+        403,
+        True,
+    ): f"; this token does not open this (`tidemill tokens list`); without {token_names.ENV_TOKEN}, where the "
     "stage asks for IAM",
 }
 """What to do about a refusal of API Gateway's own, by whether a token was sent."""
@@ -47,7 +50,9 @@ class Api:
         self.url = url.rstrip("/")
         self._token = token.strip() if token else None
         if self._token and not (self._token.isascii() and self._token.isprintable() and " " not in self._token):
-            raise Refused(f"what --token or {names.ENV_TOKEN} gives cannot be a token; copy it again, as a whole")
+            raise Refused(
+                f"what --token or {token_names.ENV_TOKEN} gives cannot be a token; copy it again, as a whole"
+            )
         self._region = session.region_name
         self._credentials = session.get_credentials()
         self._http = URLLib3Session(timeout=TIMEOUT_SECONDS, max_pool_connections=CONNECTIONS)

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from cli.api import Api
 from cli.connection import Connection, connect
 from cli.errors import NotFound, Refused
-from tidemill import names
+from tidemill import names, token_names
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
 from tidemill.adapters.workflows import StepFunctionsWorkflows
@@ -30,7 +30,7 @@ class Deployment:
     def __init__(self, stage: str, connection: Connection) -> None:
         self.stage = stage
         self.connection = connection
-        self.token = os.environ.get(names.ENV_TOKEN) or None
+        self.token = os.environ.get(token_names.ENV_TOKEN) or None
 
     @classmethod
     def of(cls, stage: str, token: str | None = None) -> "Deployment":

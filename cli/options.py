@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.connection import LOCAL
-from tidemill import names
+from tidemill import token_names
 
 Stage = Annotated[
     str,
@@ -24,7 +24,7 @@ Token = Annotated[
     str | None,
     typer.Option(
         "--token",
-        envvar=names.ENV_TOKEN,
+        envvar=token_names.ENV_TOKEN,
         show_default=False,
         help="An API token or a JWT in place of a signature, where the stage asks for one. Better by the "
         "variable: others can read command lines.",

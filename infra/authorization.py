@@ -12,13 +12,14 @@ from constructs import Construct
 
 from infra.function import Function
 from infra.stages import Stage
+from tidemill import token_names
 from tidemill.serving import routes
 
 HEADER = "$request.header.Authorization"
 CALLER = {
     "iam": "$context.identity.userArn",
     "jwt": "$context.authorizer.claims.sub",
-    "token": "$context.authorizer.client",
+    "token": f"$context.authorizer.{token_names.CONTEXT_CLIENT}",
 }
 """What the access log calls the caller.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html"""

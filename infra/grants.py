@@ -8,7 +8,7 @@ from the constructs. A `*` needs a reason, which `infra/nag.py` hands to cdk-nag
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tidemill import names
+from tidemill import token_names
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def table() -> tuple[Grant, ...]:
 
 def tokens() -> tuple[Grant, ...]:
     """Get the rows of API tokens and note their use; no other partition of the table."""
-    rows = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [names.PK_TOKENS]}}
+    rows = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [token_names.PK_TOKENS]}}
     actions = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
     return (Grant(actions, ("{table}",), conditions=rows),)
 

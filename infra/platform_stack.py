@@ -23,7 +23,7 @@ from infra.serving import Serving
 from infra.stages import Stage
 from infra.state_stack import StateStack
 from infra.training import Training
-from tidemill import names
+from tidemill import names, token_names
 from tidemill.projects import Project
 
 
@@ -195,7 +195,7 @@ def environment(stage: Stage, state: StateStack) -> dict[str, str]:
         names.ENV_COOL_DOWN_SECONDS: stage.cool_down_seconds,
         names.ENV_SPLIT_BYTES: stage.split_bytes,
         names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
-        names.ENV_AUTH: None if stage.auth == "iam" else stage.auth,
+        token_names.ENV_AUTH: None if stage.auth == "iam" else stage.auth,
     }
     return {
         names.ENV_BUCKET: state.bucket.bucket_name,

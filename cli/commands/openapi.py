@@ -9,7 +9,7 @@ import typer
 
 from cli.deployment import Deployment
 from cli.options import STAGE, ProjectName, Stage, Token
-from tidemill import names
+from tidemill import token_names
 
 SERVICE = "execute-api"
 _SIGNED = (
@@ -17,7 +17,7 @@ _SIGNED = (
     '--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\\n'
     '  ${{AWS_SESSION_TOKEN:+-H "X-Amz-Security-Token: $AWS_SESSION_TOKEN"}}'
 )
-_BEARER = f'-H "Authorization: Bearer ${names.ENV_TOKEN}"'
+_BEARER = f'-H "Authorization: Bearer ${token_names.ENV_TOKEN}"'
 
 
 def register(app: typer.Typer) -> None:

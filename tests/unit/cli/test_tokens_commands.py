@@ -8,7 +8,7 @@ import pytest
 
 from cli.api import Api
 from cli.deployment import Deployment
-from tidemill import names
+from tidemill import names, token_names
 from tidemill.serving.tokens import form
 
 Run = Callable[..., Any]
@@ -18,7 +18,7 @@ def denial(deployment: Deployment, token: str) -> bool:
     """Whether a stored digest is not of this token's secret."""
     read = form.read(f"Bearer {token}")
     assert read is not None
-    row = deployment.index.get(names.PK_TOKENS, names.sk_token(read.name)) or {}
+    row = deployment.index.get(token_names.PK_TOKENS, token_names.sk_token(read.name)) or {}
     return not form.is_secret(read.secret, row["sha256"])
 
 
@@ -127,7 +127,7 @@ def test_the_token_is_the_options_or_the_environments(
         (("--token", "tm_a"), "tm_b", "tm_a"),
     ):
         if environment is not None:
-            monkeypatch.setenv(names.ENV_TOKEN, environment)
+            monkeypatch.setenv(token_names.ENV_TOKEN, environment)
         done = run(*words, *given)
         assert done.exit_code == 0, done.stderr
         assert with_tokens[-1] == expected
@@ -141,6 +141,6 @@ def test_what_cannot_be_a_token_is_refused_and_not_shown(run: Run, bad: str) -> 
 
 
 def test_help_does_not_show_the_token_of_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(names.ENV_TOKEN, "tm_secret")
+    monkeypatch.setenv(token_names.ENV_TOKEN, "tm_secret")
     for command in ("predict", "outcomes", "openapi"):
         assert "tm_secret" not in run(command, "--help").stdout

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from tests.unit.serving.gateway import function
-from tidemill import names
+from tidemill import token_names
 from tidemill.adapters import wiring
 from tidemill.adapters.memory import MemoryIndex
 from tidemill.errors import StoreBusy
@@ -101,7 +101,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> tuple[str, list[str]]:
     """All that was written, and the reasons that were counted."""
     text = "".join(capsys.readouterr())
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return text, [line["reason"] for line in lines if "_aws" in line and names.METRIC_DENIED in line]
+    return text, [line["reason"] for line in lines if "_aws" in line and token_names.METRIC_DENIED in line]
 
 
 def test_a_token_opens_what_it_is_for_and_the_function_behind_it_hears_whose(asked: Function, capsys: Any) -> None:
@@ -218,7 +218,7 @@ def test_an_error_of_aws_lets_nothing_through(asked: Function, monkeypatch: pyte
 @pytest.mark.parametrize("lost", ["sha256", "expires", "older", "projects", "actions", "requests_per_minute"])
 def test_a_row_that_lacks_something_opens_nothing(asked: Function, lost: str) -> None:
     asked.token()
-    del asked.table.rows[names.PK_TOKENS, names.sk_token("app")][lost]
+    del asked.table.rows[token_names.PK_TOKENS, token_names.sk_token("app")][lost]
     with pytest.raises(KeyError):
         asked.ask()
 
@@ -235,7 +235,7 @@ def test_the_day_of_use_is_noted_once_a_day(asked: Function) -> None:
     asked.token()
     for _ in range(3):
         asked.ask()
-    assert asked.table.written == [names.sk_token("app")]
+    assert asked.table.written == [token_names.sk_token("app")]
     assert steer.tokens(asked.table, AT)[0]["used_on"] == "2026-11-25"
     asked.at = AT + timedelta(days=1)
     asked.ask()
@@ -251,14 +251,14 @@ def test_a_note_that_cannot_be_taken_keeps_nobody_out(asked: Function) -> None:
 
 def test_noting_the_use_does_not_stand_in_the_way_of_a_rotation(asked: Function) -> None:
     asked.token()
-    row = asked.table.get(names.PK_TOKENS, names.sk_token("app"))
+    row = asked.table.get(token_names.PK_TOKENS, token_names.sk_token("app"))
     asked.ask()
-    assert asked.table.get(names.PK_TOKENS, names.sk_token("app"))["epoch"] == row["epoch"]
+    assert asked.table.get(token_names.PK_TOKENS, token_names.sk_token("app"))["epoch"] == row["epoch"]
 
 
 def test_above_its_limit_a_client_is_told_to_wait_until_the_next_minute(asked: Function) -> None:
     asked.token(requests_per_minute=2)
-    assert [asked.ask()["context"].get(names.CONTEXT_WAIT) for _ in range(4)] == [None, None, "40", "40"]
+    assert [asked.ask()["context"].get(token_names.CONTEXT_WAIT) for _ in range(4)] == [None, None, "40", "40"]
     asked.at = AT + timedelta(seconds=40)
     assert asked.ask()["context"] == {"client": "app"}
 
@@ -267,7 +267,7 @@ def test_a_denied_request_uses_nothing_up(asked: Function) -> None:
     asked.token(requests_per_minute=1)
     for _ in range(3):
         asked.ask(route=("GET /projects/tides", "/projects/tides", {}))
-    assert names.CONTEXT_WAIT not in asked.ask()["context"]
+    assert token_names.CONTEXT_WAIT not in asked.ask()["context"]
 
 
 def test_a_clock_that_lags_does_not_begin_an_older_minute_again(asked: Function) -> None:
@@ -275,9 +275,9 @@ def test_a_clock_that_lags_does_not_begin_an_older_minute_again(asked: Function)
     asked.at = AT + timedelta(minutes=1)
     asked.ask()
     asked.at = AT
-    assert asked.ask()["context"][names.CONTEXT_WAIT] == "40"
+    assert asked.ask()["context"][token_names.CONTEXT_WAIT] == "40"
     asked.at = AT + timedelta(minutes=1)
-    assert names.CONTEXT_WAIT in asked.ask()["context"]
+    assert token_names.CONTEXT_WAIT in asked.ask()["context"]
 
 
 def test_a_busy_counter_lets_nothing_through(asked: Function) -> None:
@@ -295,7 +295,7 @@ def test_of_many_at_once_no_more_go_on_than_the_limit_lets() -> None:
                 lambda n: limit.seconds_to_wait("app", limit=10, request_id=f"r{n}", index=table, at=AT), range(60)
             )
         )
-    made = table.rows[names.PK_TOKENS, names.sk_token_minute("app")]["requests"]
+    made = table.rows[token_names.PK_TOKENS, token_names.sk_token_minute("app")]["requests"]
     assert waits.count(0) == made <= 10
 
 
@@ -304,7 +304,7 @@ def test_who_loses_every_try_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     write, others = table.transact, iter(range(1000))
 
     def overtaken(changes: Any) -> None:
-        row = table.get(names.PK_TOKENS, names.sk_token_minute("app")) or {}
+        row = table.get(token_names.PK_TOKENS, token_names.sk_token_minute("app")) or {}
         other = {"minute": "2026-11-25T12:00+00:00", "requests": 0, "epoch": row.get("epoch", 0) + 1}
         write([type(changes[0])(changes[0].pk, changes[0].sk, {**other, "request_id": f"o{next(others)}"})])
         write(changes)
@@ -323,7 +323,7 @@ def test_a_count_whose_answer_was_lost_is_not_counted_twice() -> None:
 
     table = Deaf()
     assert limit.seconds_to_wait("app", limit=10, request_id="r", index=table, at=AT) == 0
-    assert table.rows[names.PK_TOKENS, names.sk_token_minute("app")]["requests"] == 1
+    assert table.rows[token_names.PK_TOKENS, token_names.sk_token_minute("app")]["requests"] == 1
 
 
 def test_a_token_that_goes_between_read_and_note_is_no_error() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.serving.gateway import Gateway, event
-from tidemill import names
+from tidemill import token_names
 from tidemill.serving.http import MAX_BYTES
 
 ROUTES = [
@@ -37,7 +37,7 @@ def header(response: dict[str, Any], name: str) -> str | None:
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_a_client_above_its_limit_is_told_when_to_come_again(gateway: Gateway, method: str, path: str) -> None:
-    found = send(gateway, method, path, context={"authorizer": {"lambda": {names.CONTEXT_WAIT: "40"}}})
+    found = send(gateway, method, path, context={"authorizer": {"lambda": {token_names.CONTEXT_WAIT: "40"}}})
     assert found["statusCode"] == 429
     assert header(found, "retry-after") == "40"
     said = json.loads(found["body"])
@@ -65,6 +65,11 @@ def test_a_body_that_is_too_large_is_refused_on_every_route(
 
     assert sized(MAX_BYTES + 1) == 413
     assert sized(MAX_BYTES) != 413
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES[:2])
+def test_half_a_character_is_no_error_of_ours(gateway: Gateway, method: str, path: str) -> None:
+    assert send(gateway, method, path, body='{"\ud800": 1}')["statusCode"] == 400
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

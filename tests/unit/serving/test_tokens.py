@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tidemill import names
+from tidemill import names, token_names
 from tidemill.adapters.memory import MemoryIndex
 from tidemill.errors import ConflictError, RecordNotFound, TokenInvalid
 from tidemill.serving.routes import Asked
@@ -74,7 +74,10 @@ def revoke(index: MemoryIndex, at: datetime = AT) -> Any:
 
 def denial(index: MemoryIndex, secret: str, at: datetime = AT, asked: Asked = ASKED) -> str | None:
     return judge.denial(
-        MemoryIndex.get(index, names.PK_TOKENS, names.sk_token("app")), secret=secret, asked=asked, at=at
+        MemoryIndex.get(index, token_names.PK_TOKENS, token_names.sk_token("app")),
+        secret=secret,
+        asked=asked,
+        at=at,
     )
 
 
@@ -272,7 +275,7 @@ def test_a_revocation_wins_over_a_rotation_at_the_same_time() -> None:
 def test_a_revocation_says_so_when_the_row_never_stands_still() -> None:
     index = Interrupted()
     create(index)
-    key = names.PK_TOKENS, names.sk_token("app")
+    key = token_names.PK_TOKENS, token_names.sk_token("app")
 
     def changed() -> None:
         index.rows[key]["epoch"] += 1

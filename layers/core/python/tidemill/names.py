@@ -1,6 +1,6 @@
 """Every name that two places must agree on: S3 keys, table keys, environment, metrics, SSM parameters.
 
-Functions, infrastructure, the CLI and the tests take names from here; none spells one itself.
+Functions, infrastructure, the CLI and the tests take names from here, or `token_names.py`; none spells one.
 """
 
 # --- environment variables of the functions -------------------------------------------------------------------
@@ -19,8 +19,6 @@ ENV_HOST_ADDRESSES = (
     "TIDEMILL_HOST_ADDRESSES"  # JSON: host of a job → address:port, where its name does not resolve
 )
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
-ENV_AUTH = "TIDEMILL_AUTH"  # who may call the API: `iam` (where it is not set), `jwt` or `token`
-ENV_TOKEN = "TIDEMILL_TOKEN"  # an API token or a JWT that the command line sends in place of a signature
 
 # --- metrics ---------------------------------------------------------------------------------------------------
 METRIC_NAMESPACE = "Tidemill"
@@ -32,15 +30,12 @@ METRIC_REQUEST_ERRORS = "RequestErrors"
 METRIC_QUARANTINED = "QuarantinedUploads"
 METRIC_IGNORED = "IgnoredUploads"  # objects under incoming/ that belong to no project
 METRIC_FAILED = "FailedUploads"  # uploads that Tidemill itself failed to take in
-METRIC_DENIED = "DeniedRequests"  # requests whose token opens nothing, or not this; dimensions: reason
 DIMENSION_PROJECT = "project"
-DIMENSION_REASON = "reason"
 
 # --- log lines that a subscription picks up --------------------------------------------------------------------
 CAPTURE_TERM = "TIDEMILL_CAPTURE"
 
 LIVE_ALIAS = "live"
-CONTEXT_WAIT = "wait_seconds"  # what the authorizer tells the function behind it of a client above its limit
 
 # --- what an uploader may note with an object (user metadata, percent-encoded) ----------------------------------
 META_AUTHOR = "author"
@@ -269,20 +264,6 @@ def sk_release(release_id: str) -> str:
 
 def sk_window(window_id: str) -> str:
     return f"{WINDOWS}{window_id}"
-
-
-PK_TOKENS = "TOKENS"
-"""Partition of the API tokens of a deployment; a token may be of several projects."""
-TOKENS = "TOKEN#"
-
-
-def sk_token(name: str) -> str:
-    return f"{TOKENS}{name}"
-
-
-def sk_token_minute(name: str) -> str:
-    """How many requests a token with a limit has made in the minute of its last one."""
-    return f"MINUTE#{name}"
 
 
 def sk_audit(event_id: str) -> str:

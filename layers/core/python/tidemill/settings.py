@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 
-from tidemill import names
+from tidemill import names, token_names
 
 
 class Settings(BaseModel):
@@ -41,7 +41,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         rehearsal=environment.get(names.ENV_REHEARSAL) == "true",
         training_image=environment.get(names.ENV_TRAINING_IMAGE) or None,
         training_role=environment.get(names.ENV_TRAINING_ROLE) or None,
-        auth=environment.get(names.ENV_AUTH) or "iam",
+        auth=environment.get(token_names.ENV_AUTH) or "iam",
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tidemill import names
+from tidemill import token_names
 from tidemill.errors import ConflictError, StoreBusy
 from tidemill.ports import Clock, Index, Update
 from tidemill.serving import routes
@@ -28,10 +28,10 @@ class Verdict(NamedTuple):
     def response(self) -> dict[str, Any]:
         """A simple response of payload format 2.0 (AWS, "Control access to HTTP APIs with AWS Lambda
         authorizers")."""
-        context = {"client": self.client} if self.client else {}
+        context = {token_names.CONTEXT_CLIENT: self.client} if self.client else {}
         return {
             "isAuthorized": self.denied is None,
-            "context": {**context, **({names.CONTEXT_WAIT: str(self.wait)} if self.wait else {})},
+            "context": {**context, **({token_names.CONTEXT_WAIT: str(self.wait)} if self.wait else {})},
         }
 
 
@@ -54,7 +54,7 @@ def authorize_request(
     token = form.read(header)
     if token is None:
         return Verdict("malformed")
-    row = index.get(names.PK_TOKENS, names.sk_token(token.name))
+    row = index.get(token_names.PK_TOKENS, token_names.sk_token(token.name))
     denied = judge.denial(row, secret=token.secret, asked=asked, at=at)
     if denied is not None or row is None:
         return Verdict(denied or "unknown", token.name if denied not in ("unknown", "wrong_secret") else None)
@@ -70,4 +70,4 @@ def _note_use(row: Mapping[str, Any], index: Index, at: datetime) -> None:
     day = at.date().isoformat()
     if row.get("used_on") != day:
         with suppress(ConflictError, StoreBusy):
-            index.transact([Update(names.PK_TOKENS, names.sk_token(row["name"]), {"used_on": day})])
+            index.transact([Update(token_names.PK_TOKENS, token_names.sk_token(row["name"]), {"used_on": day})])

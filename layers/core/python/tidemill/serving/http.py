@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tidemill import names
+from tidemill import token_names
 from tidemill.errors import PayloadTooLarge, RequestInvalid, TidemillError, TooManyRequests
 from tidemill.serving import compact, faults
 from tidemill.serving.values import Fault, as_unicode
@@ -31,7 +31,7 @@ def is_http(event: Any) -> bool:
 def refuse_above_limit(event: Mapping[str, Any]) -> None:
     """Raises TooManyRequests if the authorizer found that the client sends more than its token lets it."""
     authorizer = event["requestContext"].get("authorizer") or {}
-    wait = (authorizer.get("lambda") or {}).get(names.CONTEXT_WAIT)
+    wait = (authorizer.get("lambda") or {}).get(token_names.CONTEXT_WAIT)
     if wait:
         raise TooManyRequests(int(wait))
 
@@ -39,7 +39,11 @@ def refuse_above_limit(event: Mapping[str, Any]) -> None:
 def refuse_too_large(event: Mapping[str, Any]) -> None:
     """Raises PayloadTooLarge, also where nothing reads the body."""
     text = event.get("body") or ""
-    size = len(text) * 3 // 4 - text[-2:].count("=") if event.get("isBase64Encoded") else len(text.encode())
+    size = (
+        len(text) * 3 // 4 - text[-2:].count("=")
+        if event.get("isBase64Encoded")
+        else len(text.encode(errors="surrogatepass"))
+    )
     if size > MAX_BYTES:
         raise PayloadTooLarge(_too_large(size))
 

@@ -6,7 +6,7 @@ from minute to minute, so that nothing has to be removed.
 
 from datetime import datetime
 
-from tidemill import names
+from tidemill import token_names
 from tidemill.errors import ConflictError
 from tidemill.ports import Index, Put
 
@@ -17,9 +17,9 @@ def seconds_to_wait(name: str, *, limit: int, request_id: str, index: Index, at:
     """Counts the request, and gives 0; where the minute's requests are used up, the seconds until the next minute.
 
     Of many at once some may lose each try against others; those wait, too, as if there were none left."""
-    sk = names.sk_token_minute(name)
+    sk = token_names.sk_token_minute(name)
     for _ in range(_TRIES):
-        row = index.get(names.PK_TOKENS, sk) or {}
+        row = index.get(token_names.PK_TOKENS, sk) or {}
         # Clocks of two machines differ: an older minute than the one that is counted is not begun again.
         minute = max(at.isoformat(timespec="minutes"), row.get("minute", ""))
         made = row["requests"] if row.get("minute") == minute else 0
@@ -28,7 +28,7 @@ def seconds_to_wait(name: str, *, limit: int, request_id: str, index: Index, at:
         epoch = row.get("epoch", 0)
         counted = {"minute": minute, "requests": made + 1, "request_id": request_id, "epoch": epoch + 1}
         try:
-            index.transact([Put(names.PK_TOKENS, sk, counted, if_epoch=epoch, proof="request_id")])
+            index.transact([Put(token_names.PK_TOKENS, sk, counted, if_epoch=epoch, proof="request_id")])
         except ConflictError:
             continue
         return 0

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from tidemill import names
+from tidemill import token_names
 from tidemill.errors import ConflictError, RecordNotFound, TokenInvalid
 from tidemill.governance import audit
 from tidemill.ports import Clock, Index, Put, Row, Update
@@ -53,7 +53,7 @@ def create_token(
     try:
         index.transact(
             [
-                Put(names.PK_TOKENS, names.sk_token(name), row, if_absent=True),
+                Put(token_names.PK_TOKENS, token_names.sk_token(name), row, if_absent=True),
                 *_entries(row, "created", at, by, **told),
             ]
         )
@@ -109,7 +109,7 @@ def revoke_token(*, name: str, reason: str, by: str, index: Index, clock: Clock)
 
 def tokens(index: Index, at: datetime) -> list[Row]:
     """The facts of all tokens, by name."""
-    return [facts(row, at) for row in index.query(names.PK_TOKENS, names.TOKENS)]
+    return [facts(row, at) for row in index.query(token_names.PK_TOKENS, token_names.TOKENS)]
 
 
 def facts(row: Mapping[str, Any], at: datetime) -> Row:
@@ -143,7 +143,7 @@ def _check(name: str, projects: Sequence[str], actions: Sequence[str], days: int
 
 
 def _stored(name: str, index: Index) -> Row:
-    row = index.get(names.PK_TOKENS, names.sk_token(name))
+    row = index.get(token_names.PK_TOKENS, token_names.sk_token(name))
     if row is None:
         raise RecordNotFound(f"there is no token {name!r}; `tidemill tokens list` shows those there are")
     return row
@@ -151,8 +151,8 @@ def _stored(name: str, index: Index) -> Row:
 
 def _change(row: Row, changed: Mapping[str, Any], entries: Sequence[Put], index: Index) -> None:
     """Change the row as it was read, or not at all."""
-    epoch, key = row["epoch"], names.sk_token(row["name"])
-    update = Update(names.PK_TOKENS, key, {**changed, "epoch": epoch + 1}, if_equal={"epoch": epoch})
+    epoch, key = row["epoch"], token_names.sk_token(row["name"])
+    update = Update(token_names.PK_TOKENS, key, {**changed, "epoch": epoch + 1}, if_equal={"epoch": epoch})
     try:
         index.transact([update, *entries])
     except ConflictError as error:
