@@ -19,15 +19,12 @@ SERVICE = "execute-api"
 TIMEOUT_SECONDS = 60
 CONNECTIONS = 16
 _OTHERS = f"; where the stage asks for a token, give --token or set {token_names.ENV_TOKEN}"
+_UNSET = f". Where the stage asks for IAM, unset {token_names.ENV_TOKEN}"
 _REMEDIES = {
     (401, False): _OTHERS,
     (403, False): f"; these credentials may not do this{_OTHERS}",
     (401, True): "; this token is not accepted: it may have ended, or be another issuer's",
-    (
-        403,
-        True,
-    ): f"; this token does not open this (`tidemill tokens list`); without {token_names.ENV_TOKEN}, where the "
-    "stage asks for IAM",
+    (403, True): "; this token does not open this (`tidemill tokens list`)" + _UNSET,
 }
 """What to do about a refusal of API Gateway's own, by whether a token was sent."""
 

@@ -79,8 +79,7 @@ def table() -> tuple[Grant, ...]:
 def tokens() -> tuple[Grant, ...]:
     """Get the rows of API tokens and note their use; no other partition of the table."""
     rows = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [token_names.PK_TOKENS]}}
-    actions = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
-    return (Grant(actions, ("{table}",), conditions=rows),)
+    return (Grant(("dynamodb:GetItem", "dynamodb:UpdateItem"), ("{table}",), conditions=rows),)
 
 
 def starts(machine: str) -> tuple[Grant, ...]:

@@ -13,10 +13,6 @@ from tidemill.observability import denied, logger, now
 from tidemill.serving.authorize_request import authorize_request
 
 
-class Context(BaseModel, frozen=True):
-    request_id: str = Field(alias="requestId")
-
-
 class Event(BaseModel, frozen=True):
     """A request, payload format 2.0. Never logged: it holds the token."""
 
@@ -24,7 +20,6 @@ class Event(BaseModel, frozen=True):
     path: str = Field(alias="rawPath")
     parameters: Mapping[str, str] | None = Field(None, alias="pathParameters")
     headers: Mapping[str, str] = Field({}, repr=False)
-    context: Context = Field(alias="requestContext")
 
 
 @logger.inject_lambda_context
@@ -35,8 +30,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         path=request.path,
         parameters=request.parameters or {},
         header=request.headers.get("authorization"),
-        request_id=request.context.request_id,
         index=wiring.index(),
+        counter=wiring.index(),
         clock=now,
     )
     if verdict.denied:

@@ -259,7 +259,7 @@ def test_above_its_limit_a_token_is_let_through_to_be_told_to_wait(
 ) -> None:
     create(table, requests_per_minute=1)
     # A minute that is not over, however slow the machine is.
-    counted = {"minute": "9999-12-31T23:59+00:00", "requests": 1, "request_id": "r", "epoch": 1}
+    counted = {"period": "9999-12-31T23:59+00:00", "made": 1}
     table.transact([Put(token_names.PK_TOKENS, token_names.sk_token_minute("app"), counted)])
     status, body = send(tokened("tides"), BEARER)
     told = body["event"]["requestContext"]["authorizer"]["lambda"]

@@ -46,6 +46,11 @@ class Table(MemoryIndex):
         super().transact(changes)
         self.written += [change.sk for change in changes]
 
+    def count(self, *arguments: Any, **more: Any) -> bool:
+        if self.busy_writes:
+            raise StoreBusy("the table is busy; try again in a moment")
+        return super().count(*arguments, **more)
+
 
 class Function:
     """The deployed function over that table, at a time."""
@@ -225,7 +230,7 @@ def test_a_row_that_lacks_something_opens_nothing(asked: Function, lost: str) ->
 
 def test_an_event_that_is_none_of_api_gateway_s_opens_nothing_and_is_not_told(asked: Function) -> None:
     asked.token()
-    for lost in ("routeKey", "rawPath", "requestContext"):
+    for lost in ("routeKey", "rawPath"):
         with pytest.raises(ValidationError) as caught:
             asked.ask(**{lost: None})
         assert SECRET not in str(caught.value)
@@ -287,43 +292,34 @@ def test_a_busy_counter_lets_nothing_through(asked: Function) -> None:
         asked.ask()
 
 
-def test_of_many_at_once_no_more_go_on_than_the_limit_lets() -> None:
+def test_of_many_at_once_as_many_go_on_as_the_limit_lets() -> None:
     table = MemoryIndex()
+
+    def ask(number: int) -> int:
+        return limit.seconds_to_wait("app", limit=10, index=table, counter=table, at=AT)
+
     with ThreadPoolExecutor(16) as threads:
-        waits = list(
-            threads.map(
-                lambda n: limit.seconds_to_wait("app", limit=10, request_id=f"r{n}", index=table, at=AT), range(60)
-            )
-        )
-    made = table.rows[token_names.PK_TOKENS, token_names.sk_token_minute("app")]["requests"]
-    assert waits.count(0) == made <= 10
+        waits = list(threads.map(ask, range(60)))
+    assert sorted(waits) == [0] * 10 + [40] * 50
 
 
-def test_who_loses_every_try_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = MemoryIndex()
-    write, others = table.transact, iter(range(1000))
+def test_the_last_request_of_a_minute_may_be_another_s_meanwhile() -> None:
+    """Read as if there were one left, counted as if there were none."""
 
-    def overtaken(changes: Any) -> None:
-        row = table.get(token_names.PK_TOKENS, token_names.sk_token_minute("app")) or {}
-        other = {"minute": "2026-11-25T12:00+00:00", "requests": 0, "epoch": row.get("epoch", 0) + 1}
-        write([type(changes[0])(changes[0].pk, changes[0].sk, {**other, "request_id": f"o{next(others)}"})])
-        write(changes)
+    class Behind(MemoryIndex):
+        def get(self, pk: str, sk: str) -> Any:
+            return None
 
-    monkeypatch.setattr(table, "transact", overtaken)
-    assert limit.seconds_to_wait("app", limit=10, request_id="r", index=table, at=AT) == 1
+    table = Behind()
+    waits = [limit.seconds_to_wait("app", limit=1, index=table, counter=table, at=AT) for _ in range(2)]
+    assert waits == [0, 40]
 
 
-def test_a_count_whose_answer_was_lost_is_not_counted_twice() -> None:
-    class Deaf(MemoryIndex):
-        """The answer to the first write is lost, so that the SDK sends it again."""
-
-        def transact(self, changes: Any) -> None:
-            super().transact(changes)
-            super().transact(changes)
-
-    table = Deaf()
-    assert limit.seconds_to_wait("app", limit=10, request_id="r", index=table, at=AT) == 0
-    assert table.rows[token_names.PK_TOKENS, token_names.sk_token_minute("app")]["requests"] == 1
+def test_once_the_minute_is_spent_nothing_is_written(asked: Function) -> None:
+    asked.token(requests_per_minute=1)
+    asked.ask()
+    asked.table.busy_writes = True
+    assert asked.ask()["context"][token_names.CONTEXT_WAIT] == "40"
 
 
 def test_a_token_that_goes_between_read_and_note_is_no_error() -> None:
@@ -339,7 +335,7 @@ def test_a_token_that_goes_between_read_and_note_is_no_error() -> None:
         by="", index=table, clock=lambda: AT,
     )  # fmt: skip
     verdict = authorize_request(
-        route_key=PREDICT[0], path=PREDICT[1], parameters={}, header=BEARER, request_id="r", index=table,
+        route_key=PREDICT[0], path=PREDICT[1], parameters={}, header=BEARER, index=table, counter=table,
         clock=lambda: AT,
     )  # fmt: skip
     assert verdict.denied is None

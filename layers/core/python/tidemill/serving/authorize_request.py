@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tidemill import token_names
 from tidemill.errors import ConflictError, StoreBusy
-from tidemill.ports import Clock, Index, Update
+from tidemill.ports import Clock, Counter, Index, Update
 from tidemill.serving import routes
 from tidemill.serving.tokens import form, judge, limit
 
@@ -41,8 +41,8 @@ def authorize_request(
     path: str,
     parameters: Mapping[str, str],
     header: str | None,
-    request_id: str,
     index: Index,
+    counter: Counter,
     clock: Clock,
 ) -> Verdict:
     """The verdict. Raises StoreBusy when the table cannot be asked: API Gateway answers 500 then, which clients
@@ -60,7 +60,7 @@ def authorize_request(
         return Verdict(denied or "unknown", token.name if denied not in ("unknown", "wrong_secret") else None)
     wait = 0
     if most := row["requests_per_minute"]:
-        wait = limit.seconds_to_wait(token.name, limit=most, request_id=request_id, index=index, at=at)
+        wait = limit.seconds_to_wait(token.name, limit=most, index=index, counter=counter, at=at)
     _note_use(row, index, at)
     return Verdict(None, token.name, wait)
 
