@@ -52,6 +52,7 @@ class Endpoint(Construct):
             name=names.endpoint_function(self._stage.name, project.name),
             # Less than one processor: threads for linear algebra would only cost their start, at each cold start.
             environment={"OPENBLAS_NUM_THREADS": "1", names.ENV_PROJECT: project.name},
+            concurrency=project.serving.concurrency,
         )
         self.alias = self._live()
         shared.api.route(f"POST /projects/{project.name}/predict", scope=self, function_arn=self.alias.ref)

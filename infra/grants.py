@@ -8,6 +8,8 @@ from the constructs. A `*` needs a reason, which `infra/nag.py` hands to cdk-nag
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tidemill import token_names
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -72,6 +74,12 @@ def table() -> tuple[Grant, ...]:
     return (
         Grant(("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"), ("{table}",)),
     )
+
+
+def tokens() -> tuple[Grant, ...]:
+    """Get the rows of API tokens and note their use; no other partition of the table."""
+    rows = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [token_names.PK_TOKENS]}}
+    return (Grant(("dynamodb:GetItem", "dynamodb:UpdateItem"), ("{table}",), conditions=rows),)
 
 
 def starts(machine: str) -> tuple[Grant, ...]:

@@ -23,7 +23,7 @@ from infra.serving import Serving
 from infra.stages import Stage
 from infra.state_stack import StateStack
 from infra.training import Training
-from tidemill import names
+from tidemill import names, token_names
 from tidemill.projects import Project
 from tidemill.release import guard_names
 
@@ -59,8 +59,8 @@ class PlatformStack(Stack):
             environment=environment(stage, state, self.topic),
             arns=self._arns(state),
         )
-        api = HttpApi(self, "Api", stage=stage)
         monitoring, serving = self._stages(around, bucket=state.bucket.bucket_name)
+        api = HttpApi(self, "Api", stage=stage, projects=projects, asks=serving.authorize_request)
         serving.answer(api)
         shared = Shared(around, api, monitoring, serving.deliver_capture, self.topic)
         self.endpoints = {
@@ -178,6 +178,7 @@ class PlatformStack(Stack):
             "data-bucket": state.bucket.bucket_name,
             "table": state.table.table_name,
             "api-url": api.url,
+            "auth": self.stage.auth,
             **{f"state-machine/{word}": machine.arn for word, machine in self.machines.items()},
             **{f"function/{function.work.name}": function.name for function in self.functions},
             **{f"endpoint/{name}": endpoint.predict.name for name, endpoint in self.endpoints.items()},
@@ -201,6 +202,7 @@ def environment(stage: Stage, state: StateStack, topic: sns.ITopic) -> dict[str,
         names.ENV_COOL_DOWN_SECONDS: stage.cool_down_seconds,
         names.ENV_SPLIT_BYTES: stage.split_bytes,
         names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
+        token_names.ENV_AUTH: None if stage.auth == "iam" else stage.auth,
     }
     return {
         names.ENV_BUCKET: state.bucket.bucket_name,

@@ -4,9 +4,10 @@ batch scoring with its machine."""
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
-from infra.grants import reads, table_reads, writes
+from infra.grants import reads, table_reads, tokens, writes
 from infra.http_api import HttpApi
 from infra.state_machine import StateMachine
+from tidemill.serving import routes
 
 SERVE_API = Work(
     "serve_api",
@@ -18,6 +19,8 @@ SERVE_API = Work(
 DELIVER_CAPTURE = Work(
     "deliver_capture", ("core",), memory=512, seconds=60, may=writes("captured"), asynchronous=True
 )
+# On stages whose API asks for tokens. API Gateway waits 10 s for it.
+AUTHORIZE_REQUEST = Work("authorize_request", ("core",), memory=512, seconds=10, may=tokens())
 # One per project, made by infra/endpoint.py. It answers from its model layer alone and may do nothing.
 PREDICT = Work("predict", ("core", "serve"), memory=1024, seconds=30)
 
@@ -50,9 +53,17 @@ class Serving(Construct):
         self.deliver_capture = Function(
             self, "DeliverCapture", work=DELIVER_CAPTURE, word="serving", around=around
         )
+        self.authorize_request = self._authorize_request(around)
         scoring = [Function(self, work.construct_id, work=work, word="serving", around=around) for work in SCORING]
         self.functions = [self.serve_api, self.deliver_capture, *scoring]
+        if self.authorize_request is not None:
+            self.functions.append(self.authorize_request)
         self.machine = StateMachine(self, "ServingMachine", word="serving", stage=around.stage, functions=scoring)
+
+    def _authorize_request(self, around: Surroundings) -> Function | None:
+        if around.stage.auth != "token":
+            return None
+        return Function(self, "AuthorizeRequest", work=AUTHORIZE_REQUEST, word="serving", around=around)
 
     def answer(self, api: HttpApi) -> None:
         """Take the routes that are not an endpoint's. API Gateway prefers an endpoint's own, more specific
@@ -62,7 +73,7 @@ class Serving(Construct):
             "POST /projects/{project}/outcomes",
             "GET /projects/{project}",
             "GET /projects/{project}/openapi.json",
-            public=("GET /health",),
+            routes.OPEN,
             scope=self.serve_api,
             function_arn=self.serve_api.arn,
         )

@@ -12,7 +12,7 @@ from cli import show
 from cli.deployment import Deployment
 from cli.errors import Usage
 from cli.instances import read_instances, read_table
-from cli.options import STAGE, Json, ProjectName, Stage
+from cli.options import STAGE, Json, ProjectName, Stage, Token
 from cli.project_file import read_project
 
 ANSWERS: list[show.Column] = [
@@ -40,11 +40,12 @@ def predict(
     ],
     limit: Annotated[int | None, typer.Option(min=1, help="Send the first so many instances only.")] = None,
     entity: Annotated[str | None, typer.Option(help="The entity the request is about.")] = None,
+    token: Token = None,
     stage: Stage = STAGE,
     as_json: Json = False,
 ) -> None:
     """Ask the live model. A CSV may hold more columns than the features; the others are not sent."""
-    deployment = Deployment.of(stage)
+    deployment = Deployment.of(stage, token)
     deployment.require_project(project)
     instances = read_instances(_text(source), read_project(project), as_table=source.lower().endswith(".csv"))
     answer = deployment.api.predict(project, instances[:limit], entity)
@@ -67,12 +68,13 @@ def outcomes(
     source: Annotated[
         str, typer.Argument(metavar="FILE|-", help="CSV or JSON: prediction_id, outcome, and reward where known.")
     ],
+    token: Token = None,
     stage: Stage = STAGE,
     as_json: Json = False,
 ) -> None:
     """Hand in what really happened, each with the id of the prediction it belongs to: a number, or the name of the
     class."""
-    deployment = Deployment.of(stage)
+    deployment = Deployment.of(stage, token)
     deployment.require_project(project)
     text = _text(source)
     found = _outcomes(read_table(text) if source.lower().endswith(".csv") else _json(text))

@@ -8,6 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 from tidemill import projects
 from tidemill.adapters import wiring
@@ -19,6 +20,15 @@ from tidemill.serving.describe_project import describe_project
 from tidemill.serving.openapi.document import describe_api
 
 app = APIGatewayHttpResolver()
+
+
+def within_limits(app: APIGatewayHttpResolver, go_on: NextMiddleware) -> Response[Any]:
+    http.refuse_above_limit(app.current_event.raw_event)
+    http.refuse_too_large(app.current_event.raw_event)
+    return go_on(app)
+
+
+app.use([within_limits])
 
 
 @app.get("/health")
@@ -34,7 +44,9 @@ def describe(project: str) -> dict[str, Any]:
 @app.get("/projects/<project>/openapi.json")
 def openapi(project: str) -> dict[str, Any]:
     problem, server = projects.load(project), http.server(app.current_event.raw_event)
-    return describe_api(problem=problem, server=server, objects=wiring.objects(), index=wiring.index())
+    return describe_api(
+        problem=problem, server=server, auth=wiring.auth(), objects=wiring.objects(), index=wiring.index()
+    )
 
 
 @app.post("/projects/<project>/outcomes")
@@ -53,7 +65,7 @@ def unknown(error: NotFoundError) -> Response[str]:
 
 
 def refused(error: TidemillError) -> Response[str]:
-    return Response(error.status, "application/json", json.dumps(http.problem(error)))
+    return Response(error.status, "application/json", json.dumps(http.problem(error)), http.headers(error))
 
 
 app.exception_handler(TidemillError)(refused)

@@ -78,7 +78,9 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
     from infra.project_files import read
     from infra.stages import STAGES as SETTINGS
 
-    def synthesized(stage: str, *, nag: bool = False, packages: str = "", **settings: Any) -> Assembly:
+    def synthesized(
+        stage: str, *, nag: bool = False, packages: str = "", projects: Any = None, **settings: Any
+    ) -> Assembly:
         folder = tmp_path_factory.mktemp(f"synth-{stage}")
 
         def stand_in(name: str, *, architecture: str) -> Path:
@@ -91,7 +93,7 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
             patch.setattr(layer_build, "CACHE", folder / "cache")
             app = assemble(
                 replace(SETTINGS[stage], **settings),
-                read(ROOT / "projects"),
+                read(ROOT / "projects") if projects is None else projects,
                 nag=nag,
                 build_layer=stand_in,
                 context=json.loads((ROOT / "cdk.json").read_text())["context"],

@@ -19,6 +19,7 @@ from infra.grants import (
     starts,
     table,
     table_reads,
+    tokens,
     writes,
 )  # fmt: skip
 
@@ -29,7 +30,16 @@ WORKS: dict[str, tuple[str, Work]] = {
         ("data", data.FUNCTIONS),
         ("training", training.FUNCTIONS),
         ("release", (*release.FUNCTIONS, release.WITHDRAW_CHALLENGER)),
-        ("serving", (serving.SERVE_API, serving.DELIVER_CAPTURE, serving.PREDICT, *serving.SCORING)),
+        (
+            "serving",
+            (
+                serving.SERVE_API,
+                serving.AUTHORIZE_REQUEST,
+                serving.DELIVER_CAPTURE,
+                serving.PREDICT,
+                *serving.SCORING,
+            ),
+        ),
         ("monitoring", monitoring.FUNCTIONS),
     )
     for work in works
@@ -37,6 +47,7 @@ WORKS: dict[str, tuple[str, Work]] = {
 IN_WORDS = {
     "T": table(),
     "T read": table_reads(),
+    "T tokens": tokens(),
     "publish the model layer": publishes_models(),
     "configure and publish the project's endpoint function": publishes_models(),
     "read its alias": reads_alias(),
@@ -113,7 +124,8 @@ def test_no_handler_file_is_left_undeployed() -> None:
 
 def test_every_function_has_the_defaults(any_stage, of_kind) -> None:
     functions = of_kind(any_stage.platform, "AWS::Lambda::Function")
-    assert len(functions) == len(WORKS) - 1 + 3  # predict: one per project
+    # predict: one per project; authorize_request: where the API asks for tokens
+    assert len(functions) == len(WORKS) - 2 + 3
     for function in functions.values():
         assert function["Runtime"] == "python3.13"
         assert function["Architectures"] == ["x86_64"]

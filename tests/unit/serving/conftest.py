@@ -229,6 +229,7 @@ def gateway(problem: projects.Project, model_document: dict[str, Any], monkeypat
     index.transact([Put(names.pk("tides"), names.POINTER_LIVE, {"epoch": 1, "champion": {"model": 7}})])
     monkeypatch.setattr(wiring, "objects", lambda: objects)
     monkeypatch.setattr(wiring, "index", lambda: index)
+    monkeypatch.setattr(wiring, "auth", lambda: "iam")
     monkeypatch.setattr(projects, "load", deployed_project)
     return Gateway("tides", predict=function("predict").handler, api=function("serve_api").handler)
 

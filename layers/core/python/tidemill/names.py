@@ -1,6 +1,6 @@
 """Every name that two places must agree on: S3 keys, table keys, environment, metrics, SSM parameters.
 
-Functions, infrastructure, the CLI and the tests take names from here; none spells one itself.
+Functions, infrastructure, the CLI and the tests take names from here, or `token_names.py`; none spells one.
 """
 
 # --- environment variables of the functions -------------------------------------------------------------------

@@ -95,7 +95,7 @@ class MemoryObjects:
 
 
 class MemoryIndex:
-    """An Index."""
+    """An Index and a Counter."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Row] = {}
@@ -125,6 +125,16 @@ class MemoryIndex:
                 key = (change.pk, change.sk)
                 attributes = change.row if isinstance(change, Put) else {**self.rows[key], **change.set}
                 self.rows[key] = {**attributes, "pk": change.pk, "sk": change.sk}
+
+    def count(self, pk: str, sk: str, *, period: str, most: int) -> bool:
+        with self._lock:
+            row = self.rows.get((pk, sk), {"made": 0, "period": ""})
+            if row["period"] < period:
+                row = {"made": 0, "period": period}
+            if row["made"] >= most:
+                return False
+            self.rows[pk, sk] = {**row, "made": row["made"] + 1, "pk": pk, "sk": sk}
+            return True
 
     def _check(self, change: Put | Update) -> None:
         if is_lost(change, self.rows.get((change.pk, change.sk))):

@@ -25,6 +25,11 @@ def client(service: str) -> Any:
     return boto3.client(service, config=_RETRIES)
 
 
+def auth() -> str:
+    """Who may call the API: `iam`, `jwt` or `token`."""
+    return settings().auth
+
+
 @lru_cache(maxsize=1)
 def objects() -> S3Objects:
     return S3Objects(client("s3"), settings().bucket)

@@ -41,6 +41,8 @@ def respond(
         event, write = event[names.SHADOW], lambda *_: None
     arm = None
     try:
+        if through_http:
+            http.refuse_above_limit(event)
         loaded = model()
         project = loaded.document["project"]
         asked = read(http.body(event) if through_http else event, by_entity=loaded.by_entity)
@@ -53,7 +55,8 @@ def respond(
         if project is not None:
             _count(error, project, variant, arm, at, write)
         problem = http.problem(error)
-        return http.answer(error.status, problem) if through_http else {**problem, "status": error.status}
+        told = http.answer(error.status, problem, http.headers(error))
+        return told if through_http else {**problem, "status": error.status}
     _record(found, project, arm, at, write)
     return http.answer(200, found.answer) if through_http else found.answer
 
