@@ -23,16 +23,18 @@ from tidemill.ports import ObjectStore
 from tidemill.projects.release import RATIOS
 from tidemill.release.losses import Answer, Measure, Outcome, loss
 from tidemill.release.sequential import Covariate, Sample
+from tidemill.serving.capture import sampled
 
 
 @dataclass
 class Request:
     """What one request was answered, by whom, about whom, when: prediction id → what the loss is taken of, and the
-    value of the covariate."""
+    value of the covariate. `share` of its arm's requests are captured."""
 
     variant: str
     entity: str | None = None
     at: str = ""
+    share: float = 1.0
     answers: dict[str, tuple[Answer, float | None]] = field(default_factory=dict)
 
 
@@ -64,12 +66,18 @@ def read_requests(
     for line in _lines(objects, partial(names.captured, project), since, until):
         if datetime.fromisoformat(line["at"]) < since:
             continue
-        request = requests.setdefault(
-            line["request_id"], Request(line["variant"], line.get("entity_id"), line["at"])
-        )
+        fresh = Request(line["variant"], line.get("entity_id"), line["at"], line.get("share") or 1.0)
+        request = requests.setdefault(line["request_id"], fresh)
         for item in line["instances"]:
             request.answers[item["prediction_id"]] = (_answer(item), _covariate(item, covariate))
-    return requests
+    return _evenly(requests)
+
+
+def _evenly(requests: dict[str, Request]) -> dict[str, Request]:
+    """Those of the smallest sample that a model among them captured: where the share was changed between two
+    models, the ratio of the arms would else be that of the shares. Samples by request id hold the smaller ones."""
+    least = min((request.share for request in requests.values()), default=1.0)
+    return {identity: request for identity, request in requests.items() if sampled(identity, least)}
 
 
 def _answer(item: Mapping[str, Any]) -> Answer:

@@ -16,6 +16,7 @@ from tidemill.errors import ArtifactCorrupt, ConflictError, RecordNotFound, RunF
 from tidemill.governance import audit
 from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
+from tidemill.projects.serving import capture_carried
 from tidemill.release import bundle, card, card_page
 
 ARTIFACTS = ("model.onnx", "model.skops", "profile.json")
@@ -73,6 +74,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         "baseline": evaluation["baseline"],
         "gates": evaluation["gates"],
         "max_instances": problem.max_instances,
+        **capture_carried(problem),
         "created": now.isoformat(),
     }
 

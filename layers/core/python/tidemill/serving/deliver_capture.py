@@ -51,6 +51,8 @@ class CaptureLine(BaseModel):
     variant: str
     model_version: int
     entity_id: str | None
+    share: Annotated[FiniteFloat, Field(gt=0, lt=1)] | None = None
+    masked: Sequence[str] = ()
     instances: Annotated[Sequence[Instance], Field(min_length=1)]
 
 

@@ -32,9 +32,6 @@ def predict(body: Any, *, model: Model, request_id: str, variant: str, at: datet
     faults.refuse()
     found = model.predict(model.features.columns(rows))
     predictions = [{"prediction_id": f"{request_id}.{number}", **item} for number, item in enumerate(found)]
-    captured = [{**item, "features": row} for item, row in zip(predictions, rows, strict=True)]
-    for number, names_of in imputed.items():
-        predictions[number]["imputed"] = names_of
     version = document["version"]
     head = {
         "project": document["project"],
@@ -44,10 +41,13 @@ def predict(body: Any, *, model: Model, request_id: str, variant: str, at: datet
         "model_version": version,
         "entity_id": entity_id,
     }
+    captured = capture.captured(document.get("capture"), head, predictions, rows)
+    for number, names_of in imputed.items():
+        predictions[number]["imputed"] = names_of
     answer: dict[str, Any] = {"predictions": predictions, "model_version": version, "variant": variant}
     if (threshold := document.get("threshold")) is not None:
         answer["threshold"] = threshold
-    return Prediction(answer, capture.lines(head, captured))
+    return Prediction(answer, captured)
 
 
 def metrics_line(project: str, metrics: Mapping[str, int], at: datetime) -> str:
