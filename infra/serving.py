@@ -16,7 +16,7 @@ SERVE_API = Work(
     may=(*writes("outcomes"), *reads("models"), *table_reads()),
 )
 DELIVER_CAPTURE = Work(
-    "deliver_capture", ("core",), memory=512, seconds=60, may=writes("captured"), asynchronous=True
+    "deliver_capture", ("core",), memory=512, seconds=60, may=writes("captured", "quarantine"), asynchronous=True
 )
 # One per project, made by infra/endpoint.py. It answers from its model layer alone and may do nothing.
 PREDICT = Work("predict", ("core", "serve"), memory=1024, seconds=30)

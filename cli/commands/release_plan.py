@@ -140,7 +140,7 @@ def _captured(problem: Project, days: float, stage: str) -> Facts | None:
     span = {"since": until - timedelta(days=days), "until": until}
     objects, name, variant = deployment.objects, problem.name, str(champion["function_version"])
     requests = experiment.read_requests(objects, name, **span, covariate=measure.covariate)
-    known = experiment.read_outcomes(objects, name, **span)
+    known = experiment.read_outcomes(objects, name, requests=requests, **span)
     (arm,) = experiment.arms(requests, known, variants=[variant], measure=measure)
     if not arm.requests:
         return None

@@ -1,6 +1,7 @@
 """Joining captured predictions with outcomes."""
 
 import math
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -274,3 +275,26 @@ def test_a_sample_of_both_arms_keeps_their_ratio(world: Any) -> None:
 
 def binomial_p(challenger: experiment.Arm, champion: experiment.Arm, weight: float) -> float:
     return float(binomtest(challenger.requests, challenger.requests + champion.requests, weight).pvalue)
+
+
+def test_outcomes_about_an_entity_are_joined_with_its_requests_and_counted(world: Any) -> None:
+    now = world.now
+    captured = [{**line("r", now, "2", 0.9), "entity_id": "anna"}, line("s", now, "2", 0.5)]
+    captured.append({**line("t", now, "2", 0.5), "entity_id": "bert", "share": 1.0})
+    told = {"happened": (now + T1).isoformat(), "within": 1, "outcome": 0, "at": (now + 2 * T1).isoformat()}
+    world.store(captured, [{"entity_id": who, **told} for who in ("anna", "carl")], "a")
+    span: dict[str, Any] = {"since": now, "until": now + 2 * T1, "counted": (counted := Counter())}
+    requests = experiment.read_requests(world.objects, "tides", **span)
+    outcomes = experiment.read_outcomes(world.objects, "tides", requests=requests, **span)
+    assert outcomes == {"r.0": Outcome(0.0)}
+    assert counted == {"by_entity": 1, "unknown": 1}
+
+
+def test_an_entity_among_a_sample_is_not_joined(world: Any) -> None:
+    now, request = world.now, next(each for each in map(str, range(99)) if capture.sampled(each, 0.5))
+    told = {"happened": now.isoformat(), "within": 1, "outcome": 0, "at": now.isoformat(), "entity_id": "anna"}
+    world.store([{**line(request, now, "2", 0.9), "entity_id": "anna", "share": 0.5}], [told], "a")
+    span: dict[str, Any] = {"since": now, "until": now}
+    requests = experiment.read_requests(world.objects, "tides", **span)
+    assert len(requests) == 1
+    assert experiment.read_outcomes(world.objects, "tides", requests=requests, **span) == {}

@@ -128,6 +128,14 @@ def quarantine(project: str, upload_id: str) -> str:
     return f"{QUARANTINE}{project}/{upload_id}/"
 
 
+NO_PROJECT = "_"  # in the place of a project's name: no project can be called so
+
+
+def quarantined_capture(project: str) -> str:
+    """Folder of capture lines that are not as the contract says, as they came."""
+    return f"{QUARANTINE}{project}/capture/"
+
+
 def parts(project: str, upload_id: str) -> str:
     """Folder of what was read in the parts of a large upload: `split.json`, `kinds.json`, `0001.json`, …. Their
     cells, names and rows are raw, so that they lie in quarantine, where they expire."""
@@ -273,6 +281,14 @@ def sk_audit(event_id: str) -> str:
 # --- AWS resource names that are computed at run time too -------------------------------------------------------
 def endpoint_function(stage: str, project: str) -> str:
     return f"tidemill-{stage}-{project}-predict"
+
+
+def project_of_logs(stage: str, log_group: str) -> str:
+    """The project whose endpoint logs there; NO_PROJECT if none does."""
+    before, after = endpoint_function(stage, "\0").split("\0")
+    project = log_group.removeprefix(f"/aws/lambda/{before}").removesuffix(after)
+    whole = project and "/" not in project and log_group == f"/aws/lambda/{endpoint_function(stage, project)}"
+    return project if whole else NO_PROJECT
 
 
 def model_layer(stage: str, project: str) -> str:

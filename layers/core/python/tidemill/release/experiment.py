@@ -6,12 +6,11 @@ comparison alike: pooled over steps with different weights, a drift of the loss 
 difference between the arms (Simpson's paradox), and the ratio would be against no one weight.
 """
 
-import gzip
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -23,7 +22,9 @@ from tidemill.ports import ObjectStore
 from tidemill.projects.release import RATIOS
 from tidemill.release.losses import Answer, Measure, Outcome, loss
 from tidemill.release.sequential import Covariate, Sample
+from tidemill.serving import joining
 from tidemill.serving.capture import sampled
+from tidemill.serving.day_lines import BROKEN, UNREADABLE, lines
 
 
 @dataclass
@@ -59,18 +60,35 @@ class _Unit:
 
 
 def read_requests(
-    objects: ObjectStore, project: str, *, since: datetime, until: datetime, covariate: str | None = None
+    objects: ObjectStore,
+    project: str,
+    *,
+    since: datetime,
+    until: datetime,
+    covariate: str | None = None,
+    counted: Counter[str] | None = None,
 ) -> dict[str, Request]:
-    """Requests answered since `since`, by request id. A prediction captured twice counts once."""
+    """Requests answered since `since`, by request id. A prediction captured twice counts once. Lines that cannot be
+    read are `counted`."""
     requests: dict[str, Request] = {}
-    for line in _lines(objects, partial(names.captured, project), since, until):
-        if datetime.fromisoformat(line["at"]) < since:
+    told: Counter[str] = Counter() if counted is None else counted
+    for line in lines(objects, partial(names.captured, project), since=since, until=until, counted=told):
+        try:
+            fresh = _request(line, covariate)
+            late = datetime.fromisoformat(fresh.at) >= since
+            request_id = str(line["request_id"])
+        except BROKEN:
+            told[UNREADABLE] += 1
             continue
-        fresh = Request(line["variant"], line.get("entity_id"), line["at"], line.get("share") or 1.0)
-        request = requests.setdefault(line["request_id"], fresh)
-        for item in line["instances"]:
-            request.answers[item["prediction_id"]] = (_answer(item), _covariate(item, covariate))
+        if late:
+            requests.setdefault(request_id, replace(fresh, answers={})).answers.update(fresh.answers)
     return _evenly(requests)
+
+
+def _request(line: Mapping[str, Any], covariate: str | None) -> Request:
+    """What a line tells of a request: as a whole, or not at all."""
+    answers = {item["prediction_id"]: (_answer(item), _covariate(item, covariate)) for item in line["instances"]}
+    return Request(line["variant"], line.get("entity_id"), line["at"], line.get("share") or 1.0, answers)
 
 
 def _evenly(requests: dict[str, Request]) -> dict[str, Request]:
@@ -91,16 +109,27 @@ def _covariate(item: Mapping[str, Any], name: str | None) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def read_outcomes(objects: ObjectStore, project: str, *, since: datetime, until: datetime) -> dict[str, Outcome]:
-    """Outcomes received since `since`, by prediction id; the one received last counts."""
-    latest: dict[str, tuple[datetime, Outcome]] = {}
-    for line in _lines(objects, partial(names.outcomes, project), since, until):
-        received = datetime.fromisoformat(line["at"])
-        known = latest.get(line["prediction_id"])
-        value = line["outcome"] if isinstance(line["outcome"], str) else float(line["outcome"])
-        if (isinstance(value, str) or math.isfinite(value)) and (known is None or known[0] <= received):
-            latest[line["prediction_id"]] = (received, Outcome(value, line.get("reward")))
-    return {prediction_id: outcome for prediction_id, (_, outcome) in latest.items()}
+def read_outcomes(
+    objects: ObjectStore,
+    project: str,
+    *,
+    since: datetime,
+    until: datetime,
+    requests: Mapping[str, Request] | None = None,
+    counted: Counter[str] | None = None,
+) -> dict[str, Outcome]:
+    """Outcomes received since `since`, by prediction id; the one received last counts. Those that name an entity and
+    a time belong to these `requests`. What could not be joined is `counted`, as `joining` says."""
+    asked = [
+        joining.Asked(
+            request.entity, datetime.fromisoformat(request.at), list(request.answers), request.share >= 1
+        )
+        for request in (requests or {}).values()
+        if request.entity is not None
+    ]
+    told: Counter[str] = Counter() if counted is None else counted
+    found = joining.read(objects, project, since=since, until=until, asked=asked, counted=told)
+    return {identity: Outcome(each.value, each.reward) for identity, each in found.items()}
 
 
 def arms(
@@ -172,18 +201,3 @@ def _sample(units: Sequence[_Unit], usual: float | None, *, as_ratio: bool) -> S
 
 def _spread(values: NDArray[np.float64]) -> float:
     return float(values.var(ddof=1)) if values.size > 1 else 0.0
-
-
-def _lines(
-    objects: ObjectStore, folder: Callable[[str], str], since: datetime, until: datetime
-) -> Iterator[dict[str, Any]]:
-    for day in _days(since.date(), until.date()):
-        for key in objects.keys(folder(day.isoformat())):
-            body = objects.get(key)
-            text = gzip.decompress(body) if key.endswith(".gz") else body
-            yield from (json.loads(line) for line in text.splitlines() if line)
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    for offset in range((last - first).days + 1):
-        yield first + timedelta(days=offset)

@@ -5,6 +5,7 @@ that it can be made again), and the number of looks into the release's row. A lo
 again.
 """
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -70,8 +71,9 @@ def _look(
         raise ConflictError(f"release {release['release_id']!r} has no traffic yet; shift it, then look")
     since = datetime.fromisoformat(release["since"])
     measure = record.measure(plan)
-    requests = experiment.read_requests(objects, project, since=since, until=now, covariate=measure.covariate)
-    outcomes = experiment.read_outcomes(objects, project, since=since, until=now)
+    span: dict[str, Any] = {"since": since, "until": now, "counted": (counted := Counter())}
+    requests = experiment.read_requests(objects, project, covariate=measure.covariate, **span)
+    outcomes = experiment.read_outcomes(objects, project, requests=requests, **span)
     variants = [side["function_version"] for side in (release, pointer["champion"])]
     challenger, champion = experiment.arms(requests, outcomes, variants=variants, measure=measure)
     found = verdict.judge(
@@ -91,6 +93,7 @@ def _look(
         "metric": measure.metric,
         "unit": measure.unit,
         "covariate": measure.covariate,
+        "read": dict(sorted(counted.items())),
         "verdict": found.word,
         "reason": found.reason,
         **found.numbers,
