@@ -1,11 +1,12 @@
-"""The serving stage: the API's own function, the delivery of captured predictions, the endpoints' function, and
-batch scoring with its machine."""
+"""The serving stage: the API's own function, the delivery of captured predictions, uploads of outcomes, the
+endpoints' function, and batch scoring with its machine."""
 
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import reads, table_reads, writes
 from infra.http_api import HttpApi
+from infra.outcomes import OutcomeUploads
 from infra.state_machine import StateMachine
 
 SERVE_API = Work(
@@ -42,16 +43,17 @@ SCORING = (
 
 
 class Serving(Construct):
-    """What all endpoints share, and batch scoring."""
+    """What all endpoints share, and batch scoring. Outcomes are uploaded to `bucket`."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, around: Surroundings) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, around: Surroundings, bucket: str) -> None:
         super().__init__(scope, construct_id)
         self.serve_api = Function(self, "ServeApi", work=SERVE_API, word="serving", around=around)
         self.deliver_capture = Function(
             self, "DeliverCapture", work=DELIVER_CAPTURE, word="serving", around=around
         )
         scoring = [Function(self, work.construct_id, work=work, word="serving", around=around) for work in SCORING]
-        self.functions = [self.serve_api, self.deliver_capture, *scoring]
+        outcomes = OutcomeUploads(self, "OutcomeUploads", around=around, bucket=bucket)
+        self.functions = [self.serve_api, self.deliver_capture, outcomes.function, *scoring]
         self.machine = StateMachine(self, "ServingMachine", word="serving", stage=around.stage, functions=scoring)
 
     def answer(self, api: HttpApi) -> None:

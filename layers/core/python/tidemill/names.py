@@ -29,6 +29,7 @@ METRIC_PREDICTIONS = "Predictions"
 METRIC_REQUEST_ERRORS = "RequestErrors"
 METRIC_QUARANTINED = "QuarantinedUploads"
 METRIC_IGNORED = "IgnoredUploads"  # objects under incoming/ that belong to no project
+METRIC_OUTCOMES_REFUSED = "RefusedOutcomes"  # lines of uploaded files that are no outcomes
 METRIC_FAILED = "FailedUploads"  # uploads that Tidemill itself failed to take in
 DIMENSION_PROJECT = "project"
 
@@ -44,6 +45,7 @@ META_REASON = "reason"
 
 # --- S3 keys ---------------------------------------------------------------------------------------------------
 INCOMING = "incoming/"
+INCOMING_OUTCOMES = "incoming-outcomes/"
 QUARANTINE = "quarantine/"
 UNSCORED = "unscored/"  # serving/scoring.py has the keys below it, and below
 SCORES = "scores/"
@@ -170,6 +172,26 @@ def captured(project: str, day: str = "") -> str:
 def outcomes(project: str, day: str = "") -> str:
     """Folder of outcomes, or of one day (`YYYY-MM-DD`, the day they were received, UTC)."""
     return f"outcomes/{project}/" + (f"dt={day}/" if day else "")
+
+
+def incoming_outcomes(project: str, file: str = "") -> str:
+    """Where files of outcomes are uploaded."""
+    return f"{INCOMING_OUTCOMES}{project}/{file}"
+
+
+def outcome_upload(project: str, upload_id: str) -> str:
+    """What became of a file of outcomes."""
+    return f"outcomes/{project}/uploads/{upload_id}.json"
+
+
+def outcome_part(project: str, day: str, upload_id: str, part: int) -> str:
+    """The outcomes of a part of a file, under the day on which it was uploaded."""
+    return f"{outcomes(project, day)}upload-{upload_id}-{part:05d}.jsonl.gz"
+
+
+def refused_outcomes(project: str, upload_id: str, part: int) -> str:
+    """The lines of a part of a file that are no outcomes, with their reasons."""
+    return f"{QUARANTINE}{project}/outcomes/{upload_id}/{part:05d}.jsonl"
 
 
 def window(project: str, window_id: str) -> str:

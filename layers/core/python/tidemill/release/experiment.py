@@ -68,8 +68,8 @@ def read_requests(
     covariate: str | None = None,
     counted: Counter[str] | None = None,
 ) -> dict[str, Request]:
-    """Requests answered since `since`, by request id. A prediction captured twice counts once. Lines that cannot be
-    read are `counted`."""
+    """Requests answered since `since`, by request id. A prediction captured twice counts once. Lines that cannot
+    be read are `counted`."""
     requests: dict[str, Request] = {}
     told: Counter[str] = Counter() if counted is None else counted
     for line in lines(objects, partial(names.captured, project), since=since, until=until, counted=told):
@@ -118,8 +118,8 @@ def read_outcomes(
     requests: Mapping[str, Request] | None = None,
     counted: Counter[str] | None = None,
 ) -> dict[str, Outcome]:
-    """Outcomes received since `since`, by prediction id; the one received last counts. Those that name an entity and
-    a time belong to these `requests`. What could not be joined is `counted`, as `joining` says."""
+    """Outcomes received since `since`, by prediction id; the one received last counts. Those that name an entity
+    and a time belong to these `requests`. What could not be joined is `counted`, as `joining` says."""
     asked = [
         joining.Asked(
             request.entity, datetime.fromisoformat(request.at), list(request.answers), request.share >= 1

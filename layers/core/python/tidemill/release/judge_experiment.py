@@ -71,7 +71,8 @@ def _look(
         raise ConflictError(f"release {release['release_id']!r} has no traffic yet; shift it, then look")
     since = datetime.fromisoformat(release["since"])
     measure = record.measure(plan)
-    span: dict[str, Any] = {"since": since, "until": now, "counted": (counted := Counter())}
+    counted: Counter[str] = Counter()
+    span: dict[str, Any] = {"since": since, "until": now, "counted": counted}
     requests = experiment.read_requests(objects, project, covariate=measure.covariate, **span)
     outcomes = experiment.read_outcomes(objects, project, requests=requests, **span)
     variants = [side["function_version"] for side in (release, pointer["champion"])]

@@ -29,19 +29,31 @@ def is_http(event: Any) -> bool:
 
 def body(event: Mapping[str, Any]) -> Any:
     """The JSON value in the body. Raises PayloadTooLarge or BodyInvalid."""
+    try:
+        return json.loads(content(event), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BodyInvalid(f"is not JSON: {str(error)[:200]}") from error
+
+
+def content_type(event: Mapping[str, Any]) -> str:
+    """The media type of the body, in small letters and without parameters; empty if it is not told."""
+    headers = event.get("headers") or {}
+    told = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    return str(told).partition(";")[0].strip().lower()
+
+
+def content(event: Mapping[str, Any]) -> bytes:
+    """The bytes of the body. Raises PayloadTooLarge or BodyInvalid."""
     text = event.get("body") or ""
     if len(text) > MAX_BYTES * 4 / 3:
         raise PayloadTooLarge(_too_large(len(text)))
     try:
-        content = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
+        found = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
     except ValueError as error:
         raise BodyInvalid(f"cannot be decoded: {error}") from error
-    if len(content) > MAX_BYTES:
-        raise PayloadTooLarge(_too_large(len(content)))
-    try:
-        return json.loads(content, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise BodyInvalid(f"is not JSON: {str(error)[:200]}") from error
+    if len(found) > MAX_BYTES:
+        raise PayloadTooLarge(_too_large(len(found)))
+    return found
 
 
 def server(event: Mapping[str, Any]) -> str:

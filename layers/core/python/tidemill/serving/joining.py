@@ -1,9 +1,9 @@
 """Outcomes joined with predictions, at read: by prediction id, or by entity and time. The one place that says how.
 
 Outcomes come late, again and corrected: of all that are about a prediction the one received last counts. One that
-names an entity and a time is about the latest prediction for that entity at or before the time, if it was made within
-the hours that were set when the outcome came. Where that is not one prediction, nothing is guessed: it is counted,
-and stays where it is for the next look.
+names an entity and a time is about the latest prediction for that entity at or before the time, if it was made
+within the hours that were set when the outcome came. Where that is not one prediction, nothing is guessed: it is
+counted, and stays where it is for the next look.
 """
 
 import math
@@ -126,8 +126,8 @@ def _about(project: str, line: Mapping[str, Any], told: Told) -> _About:
 
 
 def _timeline(project: str, asked: Iterable[Asked]) -> dict[str, list[tuple[datetime, Asked]]]:
-    """The requests about each entity, in the order of time. Whether ids were hashed when they were captured or when
-    the outcome came makes no difference: they are compared as pseudonyms."""
+    """The requests about each entity, in the order of time. Whether ids were hashed when they were captured or
+    when the outcome came makes no difference: they are compared as pseudonyms."""
     found: defaultdict[str, list[tuple[datetime, Asked]]] = defaultdict(list)
     for each in asked:
         found[pseudonym(project, each.entity)].append((each.at, each))
