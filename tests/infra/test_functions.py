@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import data, monitoring, release, serving, training
+from infra import data, monitoring, outcomes, release, serving, training
 from infra.function import Work
 from infra.grants import (
     lists_versions,
@@ -28,6 +28,7 @@ WORKS: dict[str, tuple[str, Work]] = {
         ("training", training.FUNCTIONS),
         ("release", release.FUNCTIONS),
         ("serving", (serving.SERVE_API, serving.DELIVER_CAPTURE, serving.PREDICT, *serving.SCORING)),
+        ("serving", (outcomes.TAKE_OUTCOMES,)),
         ("monitoring", monitoring.FUNCTIONS),
     )
     for work in works
@@ -132,7 +133,7 @@ def test_what_nobody_waits_for_sends_its_failures_to_the_queue(dev, of_kind) -> 
     names = {each["FunctionName"]["Ref"] for each in invoked}
     asynchronous = {work.construct_id for _, work in WORKS.values() if work.asynchronous}
     assert {name for name in asynchronous if any(name in ref for ref in names)} == asynchronous
-    assert len(names) == len(asynchronous) == 2
+    assert len(names) == len(asynchronous) == 3
 
 
 def test_local_functions_take_third_party_packages_from_the_checkout(assembly, of_kind) -> None:

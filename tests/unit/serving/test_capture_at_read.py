@@ -13,7 +13,7 @@ from tidemill import names, projects
 from tidemill.adapters.memory import MemoryObjects
 from tidemill.monitoring.captured import Captured
 from tidemill.release import experiment
-from tidemill.serving import capture
+from tidemill.serving import capture, intake
 from tidemill.serving.deliver_capture import deliver_capture
 
 PROJECT = projects.parse(DOCUMENT).name
@@ -103,7 +103,7 @@ def test_corrupt_lines_are_kept_as_they_came() -> None:
 def test_what_a_corrupt_line_says_of_its_project_is_not_trusted() -> None:
     objects = MemoryObjects()
     deliver_capture([line("r", project="../other"), line("r", project="depths", variant=3)], objects=objects)
-    assert [key.split("/")[1] for key in quarantined(objects)] == [names.NO_PROJECT]
+    assert [key.split("/")[1] for key in quarantined(objects)] == [intake.NO_PROJECT]
 
 
 class Dies(MemoryObjects):
@@ -147,7 +147,7 @@ def test_a_delivery_that_was_killed_is_done_again_without_a_trace(at: int, after
     ],
 )
 def test_the_log_group_says_whose_endpoint_it_was(group: str, project: str) -> None:
-    assert names.project_of_logs("dev", group) == project
+    assert intake.project_of_logs("dev", group) == project
 
 
 def test_the_days_are_those_of_utc() -> None:

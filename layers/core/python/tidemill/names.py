@@ -45,7 +45,7 @@ META_REASON = "reason"
 
 # --- S3 keys ---------------------------------------------------------------------------------------------------
 INCOMING = "incoming/"
-INCOMING_OUTCOMES = "incoming-outcomes/"
+INCOMING_OUTCOMES = "incoming-outcomes/"  # serving/intake.py has the keys below it, and of what is refused there
 QUARANTINE = "quarantine/"
 UNSCORED = "unscored/"  # serving/scoring.py has the keys below it, and below
 SCORES = "scores/"
@@ -130,14 +130,6 @@ def quarantine(project: str, upload_id: str) -> str:
     return f"{QUARANTINE}{project}/{upload_id}/"
 
 
-NO_PROJECT = "_"  # in the place of a project's name: no project can be called so
-
-
-def quarantined_capture(project: str) -> str:
-    """Folder of capture lines that are not as the contract says, as they came."""
-    return f"{QUARANTINE}{project}/capture/"
-
-
 def parts(project: str, upload_id: str) -> str:
     """Folder of what was read in the parts of a large upload: `split.json`, `kinds.json`, `0001.json`, …. Their
     cells, names and rows are raw, so that they lie in quarantine, where they expire."""
@@ -172,26 +164,6 @@ def captured(project: str, day: str = "") -> str:
 def outcomes(project: str, day: str = "") -> str:
     """Folder of outcomes, or of one day (`YYYY-MM-DD`, the day they were received, UTC)."""
     return f"outcomes/{project}/" + (f"dt={day}/" if day else "")
-
-
-def incoming_outcomes(project: str, file: str = "") -> str:
-    """Where files of outcomes are uploaded."""
-    return f"{INCOMING_OUTCOMES}{project}/{file}"
-
-
-def outcome_upload(project: str, upload_id: str) -> str:
-    """What became of a file of outcomes."""
-    return f"outcomes/{project}/uploads/{upload_id}.json"
-
-
-def outcome_part(project: str, day: str, upload_id: str, part: int) -> str:
-    """The outcomes of a part of a file, under the day on which it was uploaded."""
-    return f"{outcomes(project, day)}upload-{upload_id}-{part:05d}.jsonl.gz"
-
-
-def refused_outcomes(project: str, upload_id: str, part: int) -> str:
-    """The lines of a part of a file that are no outcomes, with their reasons."""
-    return f"{QUARANTINE}{project}/outcomes/{upload_id}/{part:05d}.jsonl"
 
 
 def window(project: str, window_id: str) -> str:
@@ -303,14 +275,6 @@ def sk_audit(event_id: str) -> str:
 # --- AWS resource names that are computed at run time too -------------------------------------------------------
 def endpoint_function(stage: str, project: str) -> str:
     return f"tidemill-{stage}-{project}-predict"
-
-
-def project_of_logs(stage: str, log_group: str) -> str:
-    """The project whose endpoint logs there; NO_PROJECT if none does."""
-    before, after = endpoint_function(stage, "\0").split("\0")
-    project = log_group.removeprefix(f"/aws/lambda/{before}").removesuffix(after)
-    whole = project and "/" not in project and log_group == f"/aws/lambda/{endpoint_function(stage, project)}"
-    return project if whole else NO_PROJECT
 
 
 def model_layer(stage: str, project: str) -> str:

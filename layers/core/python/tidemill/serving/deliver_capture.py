@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, V
 from tidemill import canonical, names
 from tidemill.ports import ObjectStore
 from tidemill.projects import Name
+from tidemill.serving import intake
 
 Probability = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
@@ -58,7 +59,7 @@ class CaptureLine(BaseModel):
 
 
 def deliver_capture(
-    messages: Sequence[str], *, objects: ObjectStore, source: str = names.NO_PROJECT
+    messages: Sequence[str], *, objects: ObjectStore, source: str = intake.NO_PROJECT
 ) -> dict[str, int]:
     """Store the capture lines among these log messages: how many were `delivered`, how many `corrupt`. `source` is
     the project whose endpoint wrote them: what a corrupt line says of it is not to be trusted.
@@ -81,7 +82,7 @@ def deliver_capture(
         objects.put_new(f"{folder}{canonical.sha256(content)}.jsonl.gz", body, content_type="application/gzip")
     if corrupt:
         body = "".join(line + "\n" for line in corrupt).encode(errors="surrogatepass")
-        key = f"{names.quarantined_capture(source)}{canonical.sha256(body)}.txt"
+        key = f"{intake.quarantined_capture(source)}{canonical.sha256(body)}.txt"
         objects.put_new(key, body, content_type="text/plain; charset=utf-8")
     return {"delivered": len(captured) - len(corrupt), "corrupt": len(corrupt)}
 

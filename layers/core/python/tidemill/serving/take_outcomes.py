@@ -20,7 +20,7 @@ from tidemill.data.uploads import upload_id
 from tidemill.errors import ProjectUnknown, RecordNotFound, RequestInvalid, UploadRejected
 from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Project
-from tidemill.serving import outcome_rules, outcome_tables
+from tidemill.serving import intake, outcome_rules, outcome_tables
 from tidemill.serving.faults import ABSENT, Faults, document
 from tidemill.serving.line_stream import MAX_BYTES, lines
 from tidemill.serving.values import Fault
@@ -49,10 +49,10 @@ class _Upload:
     received: datetime
 
     def good(self, part: int) -> str:
-        return names.outcome_part(self.problem.name, self.received.date().isoformat(), self.identity, part)
+        return intake.outcome_part(self.problem.name, self.received.date().isoformat(), self.identity, part)
 
     def bad(self, part: int) -> str:
-        return names.refused_outcomes(self.problem.name, self.identity, part)
+        return intake.refused_outcomes(self.problem.name, self.identity, part)
 
 
 def take_outcomes(
@@ -77,7 +77,7 @@ def take_outcomes(
     except ProjectUnknown as error:
         return {"outcome": "ignored", "reason": str(error)}
     identity = upload_id(bucket=bucket, key=key, version_id=version_id)
-    told = names.outcome_upload(project, identity)
+    told = intake.outcome_upload(project, identity)
     if objects.exists(told):
         return stored.read(objects, told)
     stat = objects.head(key, version_id=version_id)
