@@ -67,6 +67,10 @@ class Api:
         """Hand in what really happened, as `{"prediction_id", "outcome"}`. Raises ApiError."""
         return self.call("POST", f"/projects/{_segment(project)}/outcomes", {"outcomes": list(outcomes)})
 
+    def send_outcome_table(self, project: str, table: bytes) -> dict[str, Any]:
+        """Hand in what really happened, as CSV. Raises ApiError."""
+        return self.call("POST", f"/projects/{_segment(project)}/outcomes", table, content_type="text/csv")
+
     def project(self, project: str) -> dict[str, Any]:
         """What the API tells of a project. Raises ApiError."""
         return self.call("GET", f"/projects/{_segment(project)}")
@@ -75,12 +79,13 @@ class Api:
         """The OpenAPI document of a project's API. Raises ApiError."""
         return self.call("GET", f"/projects/{_segment(project)}/openapi.json")
 
-    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """The JSON answer. Raises ApiError for a status of 400 or more, Refused when there is no answer."""
-        data = None if body is None else json.dumps(body, allow_nan=False).encode()
-        request = AWSRequest(
-            method=method, url=self.url + path, data=data, headers={"Content-Type": "application/json"}
-        )
+    def call(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        """The JSON answer; bytes are sent as they are. Raises ApiError for a status of 400 or more, Refused when
+        there is no answer."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body, allow_nan=False).encode()
+        request = AWSRequest(method=method, url=self.url + path, data=data, headers={"Content-Type": content_type})
         self._sign(request)
         try:
             response = self._http.send(request.prepare())

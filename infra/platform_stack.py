@@ -77,7 +77,7 @@ class PlatformStack(Stack):
         around.arns["machine-training"] = training.machine.arn
         data = Data(self, "Data", around=around, bucket=bucket, training=training.machine)
         monitoring = Monitoring(self, "Monitoring", around=around, training=training.machine)
-        serving = Serving(self, "Serving", around=around)
+        serving = Serving(self, "Serving", around=around, bucket=bucket)
         self.machines = {
             "data": data.machine,
             "training": training.machine,

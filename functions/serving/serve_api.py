@@ -15,9 +15,10 @@ from tidemill.adapters import wiring
 from tidemill.errors import RecordNotFound, TidemillError
 from tidemill.observability import logger, now
 from tidemill.serving import http
-from tidemill.serving.accept_outcomes import accept_outcomes
+from tidemill.serving.accept_outcomes import accept_outcomes, accept_table
 from tidemill.serving.describe_project import describe_project
 from tidemill.serving.openapi.document import describe_api
+from tidemill.serving.outcome_tables import CONTENT_TYPE
 
 app = APIGatewayHttpResolver()
 
@@ -51,9 +52,11 @@ def openapi(project: str) -> dict[str, Any]:
 
 @app.post("/projects/<project>/outcomes")
 def outcomes(project: str) -> tuple[dict[str, int], int]:
+    event, ports = app.current_event.raw_event, {"objects": wiring.objects(), "clock": now}
     problem = projects.load(project)
-    body = http.body(app.current_event.raw_event)
-    return accept_outcomes(problem=problem, body=body, objects=wiring.objects(), clock=now), 202
+    if http.content_type(event) == CONTENT_TYPE:
+        return accept_table(problem=problem, body=http.content(event), **ports), 202
+    return accept_outcomes(problem=problem, body=http.body(event), **ports), 202
 
 
 @app.not_found

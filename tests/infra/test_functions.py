@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import data, monitoring, release, serving, training
+from infra import data, monitoring, outcomes, release, serving, training
 from infra.function import Work
 from infra.grants import (
     asks_endpoints,
@@ -40,6 +40,7 @@ WORKS: dict[str, tuple[str, Work]] = {
                 *serving.SCORING,
             ),
         ),
+        ("serving", (outcomes.TAKE_OUTCOMES,)),
         ("monitoring", monitoring.FUNCTIONS),
     )
     for work in works

@@ -39,6 +39,18 @@ def test_an_upload_and_nothing_else_starts_the_data_machine(any_stage, of_kind) 
     assert "DeadLetterConfig" in target
 
 
+def test_an_upload_of_outcomes_reaches_their_function_and_nothing_else_does(any_stage, of_kind) -> None:
+    rules = of_kind(any_stage.platform, "AWS::Events::Rule").values()
+    (rule,) = [rule for rule in rules if rule["Name"].endswith("-outcomes")]
+    assert rule["EventPattern"]["source"] == ["aws.s3"]
+    assert rule["EventPattern"]["detail"]["object"] == {"key": [{"prefix": "incoming-outcomes/"}]}
+    (target,) = rule["Targets"]
+    assert "TakeOutcomes" in json.dumps(target["Arn"]) and "DeadLetterConfig" in target
+    permissions = of_kind(any_stage.platform, "AWS::Lambda::Permission").values()
+    allowed = [each for each in permissions if "TakeOutcomes" in json.dumps(each["FunctionName"])]
+    assert [each["Principal"] for each in allowed] == ["events.amazonaws.com"]
+
+
 def test_machines_are_logged_without_their_data_and_traced(any_stage, of_kind) -> None:
     machines = of_kind(any_stage.platform, "AWS::StepFunctions::StateMachine").values()
     assert {machine["StateMachineName"] for machine in machines} == {

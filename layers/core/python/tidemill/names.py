@@ -31,6 +31,7 @@ METRIC_ANSWER_FAULTS = "AnswerFaults"  # answers of 500 and above; dimensions: p
 METRIC_ARTIFACTS_REFUSED = "ArtifactsRefused"  # model files that are not what was registered; dimensions: project
 METRIC_QUARANTINED = "QuarantinedUploads"
 METRIC_IGNORED = "IgnoredUploads"  # objects under incoming/ that belong to no project
+METRIC_OUTCOMES_REFUSED = "RefusedOutcomes"  # lines of uploaded files that are no outcomes
 METRIC_FAILED = "FailedUploads"  # uploads that Tidemill itself failed to take in
 DIMENSION_PROJECT = "project"
 DIMENSION_VARIANT = "variant"
@@ -48,6 +49,7 @@ META_REASON = "reason"
 
 # --- S3 keys ---------------------------------------------------------------------------------------------------
 INCOMING = "incoming/"
+INCOMING_OUTCOMES = "incoming-outcomes/"  # serving/intake.py has the keys below it, and of what is refused there
 QUARANTINE = "quarantine/"
 UNSCORED = "unscored/"  # serving/scoring.py has the keys below it, and below
 SCORES = "scores/"

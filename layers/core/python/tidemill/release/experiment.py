@@ -7,6 +7,7 @@ difference between the arms (Simpson's paradox), and the ratio would be against 
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,19 +20,22 @@ from numpy.typing import NDArray
 from tidemill import names
 from tidemill.ports import ObjectStore
 from tidemill.projects.release import RATIOS
-from tidemill.release import lines
 from tidemill.release.losses import Answer, Measure, Outcome, loss
 from tidemill.release.sequential import Covariate, Sample
+from tidemill.serving import joining
+from tidemill.serving.capture import sampled
+from tidemill.serving.day_lines import BROKEN, UNREADABLE, lines
 
 
 @dataclass
 class Request:
     """What one request was answered, by whom, about whom, when: prediction id → what the loss is taken of, and the
-    value of the covariate."""
+    value of the covariate. `share` of its arm's requests are captured."""
 
     variant: str
     entity: str | None = None
     at: str = ""
+    share: float = 1.0
     answers: dict[str, tuple[Answer, float | None]] = field(default_factory=dict)
 
 
@@ -57,19 +61,42 @@ class _Unit:
 
 
 def read_requests(
-    objects: ObjectStore, project: str, *, since: datetime, until: datetime, covariate: str | None = None
+    objects: ObjectStore,
+    project: str,
+    *,
+    since: datetime,
+    until: datetime,
+    covariate: str | None = None,
+    counted: Counter[str] | None = None,
 ) -> dict[str, Request]:
-    """Requests answered since `since`, by request id. A prediction captured twice counts once."""
+    """Requests answered since `since`, by request id. A prediction captured twice counts once. Lines that cannot
+    be read are `counted`."""
     requests: dict[str, Request] = {}
-    for line in lines.read(objects, partial(names.captured, project), since, until):
-        if datetime.fromisoformat(line["at"]) < since:
+    told: Counter[str] = Counter() if counted is None else counted
+    for line in lines(objects, partial(names.captured, project), since=since, until=until, counted=told):
+        try:
+            fresh = _request(line, covariate)
+            late = datetime.fromisoformat(fresh.at) >= since
+            request_id = str(line["request_id"])
+        except BROKEN:
+            told[UNREADABLE] += 1
             continue
-        request = requests.setdefault(
-            line["request_id"], Request(line["variant"], line.get("entity_id"), line["at"])
-        )
-        for item in line["instances"]:
-            request.answers[item["prediction_id"]] = (answer_of(item), _covariate(item, covariate))
-    return requests
+        if late:
+            requests.setdefault(request_id, replace(fresh, answers={})).answers.update(fresh.answers)
+    return _evenly(requests)
+
+
+def _request(line: Mapping[str, Any], covariate: str | None) -> Request:
+    """What a line tells of a request: as a whole, or not at all."""
+    answers = {item["prediction_id"]: (answer_of(item), _covariate(item, covariate)) for item in line["instances"]}
+    return Request(line["variant"], line.get("entity_id"), line["at"], line.get("share") or 1.0, answers)
+
+
+def _evenly(requests: dict[str, Request]) -> dict[str, Request]:
+    """Those of the smallest sample that a model among them captured: where the share was changed between two
+    models, the ratio of the arms would else be that of the shares. Samples by request id hold the smaller ones."""
+    least = min((request.share for request in requests.values()), default=1.0)
+    return {identity: request for identity, request in requests.items() if sampled(identity, least)}
 
 
 def answer_of(item: Mapping[str, Any]) -> Answer:
@@ -84,16 +111,27 @@ def _covariate(item: Mapping[str, Any], name: str | None) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def read_outcomes(objects: ObjectStore, project: str, *, since: datetime, until: datetime) -> dict[str, Outcome]:
-    """Outcomes received since `since`, by prediction id; the one received last counts."""
-    latest: dict[str, tuple[datetime, Outcome]] = {}
-    for line in lines.read(objects, partial(names.outcomes, project), since, until):
-        received = datetime.fromisoformat(line["at"])
-        known = latest.get(line["prediction_id"])
-        value = line["outcome"] if isinstance(line["outcome"], str) else float(line["outcome"])
-        if (isinstance(value, str) or math.isfinite(value)) and (known is None or known[0] <= received):
-            latest[line["prediction_id"]] = (received, Outcome(value, line.get("reward")))
-    return {prediction_id: outcome for prediction_id, (_, outcome) in latest.items()}
+def read_outcomes(
+    objects: ObjectStore,
+    project: str,
+    *,
+    since: datetime,
+    until: datetime,
+    requests: Mapping[str, Request] | None = None,
+    counted: Counter[str] | None = None,
+) -> dict[str, Outcome]:
+    """Outcomes received since `since`, by prediction id; the one received last counts. Those that name an entity
+    and a time belong to these `requests`. What could not be joined is `counted`, as `joining` says."""
+    asked = [
+        joining.Asked(
+            request.entity, datetime.fromisoformat(request.at), list(request.answers), request.share >= 1
+        )
+        for request in (requests or {}).values()
+        if request.entity is not None
+    ]
+    told: Counter[str] = Counter() if counted is None else counted
+    found = joining.read(objects, project, since=since, until=until, asked=asked, counted=told)
+    return {identity: Outcome(each.value, each.reward) for identity, each in found.items()}
 
 
 def arms(

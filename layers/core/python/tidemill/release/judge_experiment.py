@@ -5,6 +5,7 @@ that it can be made again), and the number of looks into the release's row. A lo
 again.
 """
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -77,9 +78,9 @@ def _look(
     pointer = live.read(index, project)
     if release.get("since") is None:
         raise ConflictError(f"release {release['release_id']!r} has no traffic yet; shift it, then look")
-    stage = rules.stages()[release["step"]]
+    stage, counted = rules.stages()[release["step"]], Counter[str]()
     judged = LOOKS.get(stage.plan, _split)
-    found = judged(number, plan, release, pointer["champion"], objects=objects, now=now)
+    found = judged(number, plan, release, pointer["champion"], objects=objects, now=now, counted=counted)
     return {
         "look": number,
         "step": release["step"],
@@ -90,6 +91,7 @@ def _look(
         "metric": measure.metric,
         "unit": measure.unit,
         "covariate": measure.covariate,
+        "read": dict(sorted(counted.items())),
         "verdict": found.word,
         "reason": found.reason,
         **found.numbers,
@@ -97,12 +99,20 @@ def _look(
 
 
 def _split(
-    number: int, plan: dict[str, Any], release: Row, champion: Row, *, objects: ObjectStore, now: datetime
+    number: int,
+    plan: dict[str, Any],
+    release: Row,
+    champion: Row,
+    *,
+    objects: ObjectStore,
+    now: datetime,
+    counted: Counter[str],
 ) -> verdict.Verdict:
     """Both arms, since they have had their shares."""
     project, measure, since = plan["project"], record.measure(plan), datetime.fromisoformat(release["since"])
-    requests = experiment.read_requests(objects, project, since=since, until=now, covariate=measure.covariate)
-    outcomes = experiment.read_outcomes(objects, project, since=since, until=now)
+    span: dict[str, Any] = {"since": since, "until": now, "counted": counted}
+    requests = experiment.read_requests(objects, project, covariate=measure.covariate, **span)
+    outcomes = experiment.read_outcomes(objects, project, requests=requests, **span)
     variants = [side["function_version"] for side in (release, champion)]
     arms = experiment.arms(requests, outcomes, variants=variants, measure=measure)
     days = (now - datetime.fromisoformat(release["at"])).total_seconds() / 86400
@@ -110,40 +120,58 @@ def _split(
 
 
 def _watched(
-    number: int, plan: dict[str, Any], release: Row, champion: Row, *, objects: ObjectStore, now: datetime
+    number: int,
+    plan: dict[str, Any],
+    release: Row,
+    champion: Row,
+    *,
+    objects: ObjectStore,
+    now: datetime,
+    counted: Counter[str],
 ) -> verdict.Verdict:
     """The challenger since it has had all requests, the champion before."""
     project, measure, since = plan["project"], record.measure(plan), datetime.fromisoformat(release["since"])
     rules = record.rules(plan)
     first = watch.before(rules, since)
-    requests = experiment.read_requests(objects, project, since=first, until=now, covariate=measure.covariate)
-    outcomes = experiment.read_outcomes(objects, project, since=first, until=now)
+    span: dict[str, Any] = {"since": first, "until": now, "counted": counted}
+    requests = experiment.read_requests(objects, project, covariate=measure.covariate, **span)
+    outcomes = experiment.read_outcomes(objects, project, requests=requests, **span)
     # Either may have answered at other times, in an earlier release or as its last requests came to an end.
     times = {True: release["function_version"], False: champion["function_version"]}
-    counted = {
+    seen = {
         request_id: request
         for request_id, request in requests.items()
         if request.variant == times[datetime.fromisoformat(request.at) >= since]
     }
-    arms = experiment.arms(counted, outcomes, variants=[times[True], times[False]], measure=measure)
+    arms = experiment.arms(seen, outcomes, variants=[times[True], times[False]], measure=measure)
     minutes = (now - since).total_seconds() / 60
     return watch.judge(*arms, rules=rules, step=release["step"], minutes=minutes)
 
 
 def _shadowed(
-    number: int, plan: dict[str, Any], release: Row, champion: Row, *, objects: ObjectStore, now: datetime
+    number: int,
+    plan: dict[str, Any],
+    release: Row,
+    champion: Row,
+    *,
+    objects: ObjectStore,
+    now: datetime,
+    counted: Counter[str],
 ) -> verdict.Verdict:
     """Both models on the requests that the challenger was asked in the background."""
     project, measure, rules, step = plan["project"], record.measure(plan), record.rules(plan), release["step"]
     stage = rules.stages()[step]
     since, until = shadowed.span(stage.plan, rules, release, now)
+    captured = experiment.read_requests(objects, project, since=since, until=until, counted=counted)
     requests = {
         request_id: request
-        for request_id, request in experiment.read_requests(objects, project, since=since, until=until).items()
+        for request_id, request in captured.items()
         if request.variant == champion["function_version"] and datetime.fromisoformat(request.at) < until
     }
     answers = list(shadowed.answers(objects, shadowed.folder(project, release["release_id"], step)))
-    outcomes = experiment.read_outcomes(objects, project, since=since, until=now)
+    outcomes = experiment.read_outcomes(
+        objects, project, since=since, until=now, requests=captured, counted=counted
+    )
     sides = (release["function_version"], champion["function_version"])
     seen = pairs.compare(requests, answers, outcomes, variants=sides, measure=measure)
     wanted = min(len(requests), rules.replay_requests)

@@ -16,6 +16,7 @@ from tidemill.errors import ConflictError, RecordNotFound, RunFailed
 from tidemill.governance import audit
 from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
+from tidemill.projects.serving import capture_carried
 from tidemill.release import bundle, card, card_page
 from tidemill.release.soundness import identity, verify
 
@@ -75,6 +76,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         "gates": evaluation["gates"],
         "max_instances": problem.max_instances,
         **({"assignment": "entity"} if problem.rollout.assignment == "entity" else {}),
+        **capture_carried(problem),
         "created": now.isoformat(),
     }
 

@@ -6,6 +6,7 @@ requests that are in none of them.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Any
 from tidemill import canonical, names, stored
 from tidemill.ports import ObjectStore
 from tidemill.projects import Rollout
-from tidemill.release import lines
+from tidemill.serving.day_lines import BROKEN, UNREADABLE, lines
 
 CHUNK = 100
 """Requests in one object of answers: what is asked again, at most, after a kill."""
@@ -48,14 +49,21 @@ def span(plan: str, rules: Rollout, release: Mapping[str, Any], now: datetime) -
 def requests(
     objects: ObjectStore, project: str, *, variant: str, since: datetime, until: datetime, most: int | None = None
 ) -> list[Asked]:
-    """What that variant was asked in that time, in the order of time; of more than `most` the latest."""
+    """What that variant was asked in that time, in the order of time; of more than `most` the latest. Lines that
+    cannot be read are left out; the look counts them."""
     found: dict[str, Asked] = {}
-    for line in lines.read(objects, partial(names.captured, project), since, until):
-        if line["variant"] == variant and since <= datetime.fromisoformat(line["at"]) < until:
-            asked = found.setdefault(
-                line["request_id"], Asked(line["request_id"], line["at"], line.get("entity_id"))
-            )
-            asked.rows |= {item["prediction_id"]: item["features"] for item in line["instances"]}
+    told: Counter[str] = Counter()
+    for line in lines(objects, partial(names.captured, project), since=since, until=until, counted=told):
+        try:
+            at, request_id = datetime.fromisoformat(line["at"]), str(line["request_id"])
+            rows = {item["prediction_id"]: item["features"] for item in line["instances"]}
+            counts = line["variant"] == variant and since <= at < until
+        except BROKEN:
+            told[UNREADABLE] += 1
+            continue
+        if counts:
+            asked = found.setdefault(request_id, Asked(request_id, line["at"], line.get("entity_id")))
+            asked.rows |= rows
     ordered = sorted(found.values(), key=lambda asked: (datetime.fromisoformat(asked.at), asked.request_id))
     return ordered if most is None else ordered[-most:]
 

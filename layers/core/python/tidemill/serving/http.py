@@ -50,16 +50,28 @@ def refuse_too_large(event: Mapping[str, Any]) -> None:
 
 def body(event: Mapping[str, Any]) -> Any:
     """The JSON value in the body. Raises PayloadTooLarge or BodyInvalid."""
+    try:
+        return json.loads(content(event), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BodyInvalid(f"is not JSON: {str(error)[:200]}") from error
+
+
+def content_type(event: Mapping[str, Any]) -> str:
+    """The media type of the body, in small letters and without parameters; empty if it is not told."""
+    headers = event.get("headers") or {}
+    told = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    return str(told).partition(";")[0].strip().lower()
+
+
+def content(event: Mapping[str, Any]) -> bytes:
+    """The bytes of the body. Raises PayloadTooLarge or BodyInvalid."""
     text = event.get("body") or ""
     refuse_too_large(event)
     try:
-        content = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
+        found = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
     except ValueError as error:
         raise BodyInvalid(f"cannot be decoded: {error}") from error
-    try:
-        return json.loads(content, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise BodyInvalid(f"is not JSON: {str(error)[:200]}") from error
+    return found
 
 
 def server(event: Mapping[str, Any]) -> str:

@@ -46,9 +46,6 @@ def answer(asked: Asked, *, model: Model, request_id: str, variant: str, at: dat
     faults.refuse()
     found = model.predict(model.features.columns(rows))
     predictions = [{"prediction_id": f"{request_id}.{number}", **item} for number, item in enumerate(found)]
-    captured = [{**item, "features": row} for item, row in zip(predictions, rows, strict=True)]
-    for number, names_of in imputed.items():
-        predictions[number]["imputed"] = names_of
     version = document["version"]
     head = {
         "project": document["project"],
@@ -58,10 +55,13 @@ def answer(asked: Asked, *, model: Model, request_id: str, variant: str, at: dat
         "model_version": version,
         "entity_id": entity_id,
     }
+    captured = capture.captured(document.get("capture"), head, predictions, rows)
+    for number, names_of in imputed.items():
+        predictions[number]["imputed"] = names_of
     told: dict[str, Any] = {"predictions": predictions, "model_version": version, "variant": variant}
     if (threshold := document.get("threshold")) is not None:
         told["threshold"] = threshold
-    return Prediction(told, capture.lines(head, captured))
+    return Prediction(told, captured)
 
 
 def read(body: Any, *, by_entity: bool = False) -> Asked:

@@ -9,6 +9,7 @@ from tidemill.errors import RecordNotFound
 from tidemill.ports import Index, ObjectStore
 from tidemill.projects import Project
 from tidemill.projects.features import described
+from tidemill.serving import outcome_rules
 from tidemill.serving.openapi import examples, schemas, security
 
 VERSION = "3.1.0"
@@ -36,7 +37,9 @@ def describe_api(
         "PredictRequest": _request(limit, by_entity),
         "Prediction": schemas.prediction(task, classes),
         "PredictResponse": schemas.predictions(task, classes),
-        "OutcomesRequest": schemas.outcomes(problem.task, problem.classes),
+        "OutcomesRequest": schemas.outcomes(
+            problem.task, problem.classes, by_entity=outcome_rules.entity_fault(problem) is None
+        ),
         "OutcomesResponse": schemas.closed({"accepted": {"type": "integer", "minimum": 1}}, ["accepted"]),
         "Error": schemas.error(),
         "Fault": schemas.fault(),
@@ -105,6 +108,7 @@ def _paths(problem: Project, requests: Mapping[str, Any], auth: str) -> dict[str
             "post": {
                 "operationId": "outcomes",
                 "summary": "Say what really happened",
+                "description": "Also as text/csv, UTF-8: a header with an outcome's fields, and a line for each.",
                 "requestBody": _body("OutcomesRequest", happened),
                 "responses": {"202": _json("The outcomes are kept.", schemas.ref("OutcomesResponse"))}
                 | _errors({**_WRONG, **limited}),
