@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidemill.release import record
+from tidemill.release import overdue, record
 from tidemill.release.experiment import Arm
 from tidemill.release.sequential import Covariate, Sample
 from tidemill.release.verdict import judge, limits
@@ -68,6 +68,7 @@ def _look(plan: Mapping[str, Any], look: Mapping[str, Any]) -> Facts:
         days=look.get("days"),
         focus=focus,
     )
+    again = overdue.judged(again, overdue.recorded(look), record.rules(plan))
     made = again.numbers | {"sample_ratio": again.numbers["sample_ratio"] | {"focus": focus}}
     known = {**look, "sample_ratio": {**look["sample_ratio"], "focus": focus}}
     odd = [name for name in FIGURES if name in known and not alike(known[name], made[name])]

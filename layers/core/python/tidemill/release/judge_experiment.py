@@ -11,7 +11,7 @@ from typing import Any
 from tidemill import names
 from tidemill.errors import ConflictError, RecordNotFound
 from tidemill.ports import Clock, Index, ObjectStore, Row, Update
-from tidemill.release import experiment, record, verdict
+from tidemill.release import experiment, overdue, record, verdict
 from tidemill.release import pointer as live
 from tidemill.release.shift_traffic import wait_seconds
 
@@ -82,6 +82,9 @@ def _look(
         look=number,
         days=(now - datetime.fromisoformat(release["at"])).total_seconds() / 86400,
     )
+    rules, variant = record.rules(plan), release["function_version"]
+    late = overdue.count(requests.values(), outcomes, variant=variant, rules=rules, now=now)
+    found = overdue.judged(found, late, rules)
     return {
         "look": number,
         "step": release["step"],
