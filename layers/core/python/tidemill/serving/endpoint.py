@@ -25,11 +25,12 @@ def respond(
     at: datetime,
     write: Callable[[str], object],
     project: str | None = None,
+    stage: str | None = None,
 ) -> Mapping[str, Any]:
     """The response to an event of the HTTP API, or to a direct invocation with the plain body.
 
-    `project` is whose endpoint this is, for the metrics of a model that could not be loaded. A direct invocation
-    is answered with the plain value; an error then has its `status` beside it.
+    `project` and `stage` are whose endpoint this is and where, for the metrics of its own faults. A direct
+    invocation is answered with the plain value; an error then has its `status` beside it.
     """
     through_http = http.is_http(event)
     try:
@@ -39,20 +40,19 @@ def respond(
         found = predict(body, model=loaded, request_id=request_id, variant=variant, at=at)
     except TidemillError as error:
         if project is not None:
-            _count(error, project, variant, at, write)
+            write(_counted(error, project, at, stage=stage, variant=variant))
         problem = http.problem(error)
         return http.answer(error.status, problem) if through_http else {**problem, "status": error.status}
     _record(found, project, at, write)
     return http.answer(200, found.answer) if through_http else found.answer
 
 
-def _count(error: TidemillError, project: str, variant: str, at: datetime, write: Callable[[str], object]) -> None:
-    """One line of metrics: whose fault it was."""
+def _counted(error: TidemillError, project: str, at: datetime, *, stage: str | None, variant: str) -> str:
+    """The line of metrics that says whose fault it was."""
     if error.status < 500:
-        write(metrics_line(project, {names.METRIC_REQUEST_ERRORS: 1}, at))
-        return
+        return metrics_line(project, {names.METRIC_REQUEST_ERRORS: 1}, at)
     refused = {names.METRIC_ARTIFACTS_REFUSED: 1} if isinstance(error, ArtifactCorrupt) else {}
-    write(metrics_line(project, {names.METRIC_ANSWER_FAULTS: 1, **refused}, at, variant=variant))
+    return metrics_line(project, {names.METRIC_ANSWER_FAULTS: 1, **refused}, at, stage=stage, variant=variant)
 
 
 def _record(found: Prediction, project: str, at: datetime, write: Callable[[str], object]) -> None:
