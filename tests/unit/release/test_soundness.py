@@ -91,6 +91,8 @@ BAD: dict[str, tuple[Callable[[Any], bytes], str]] = {
             {**json.loads(f[bundle.DOCUMENT]), "threshold": 0.99}))(f)),
         "not the registered",
     ),
+    "tampered: the number": (repack(document(version=9)), "not the registered"),
+    "tampered: the identity": (repack(document(identity="0" * 64)), "not the registered"),
     "tampered: the package's code": (
         repack(lambda files: files.update({bundle.INIT: b"import os\n"})), "not .* as they are packed",
     ),
