@@ -32,4 +32,5 @@ def handler(event: Any, context: Any) -> Any:
         at=datetime.now(UTC),
         write=print,
         project=PROJECT,
+        stage=os.environ.get(names.ENV_STAGE),
     )

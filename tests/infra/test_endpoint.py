@@ -142,7 +142,11 @@ def test_the_artifacts_alarm_reads_the_metric_as_endpoint_and_release_write_it(a
     watching = alarms[f"tidemill-{any_stage.stage}-artifacts-flights"]
     dimensions = {each["Name"]: each["Value"] for each in watching["Dimensions"]}
     for variant in (None, "3"):
-        line = json.loads(metrics_line("flights", counts, datetime(2026, 5, 4, tzinfo=UTC), variant=variant))
+        line = json.loads(
+            metrics_line(
+                "flights", counts, datetime(2026, 5, 4, tzinfo=UTC), stage=any_stage.stage, variant=variant
+            )
+        )
         (written,) = line["_aws"]["CloudWatchMetrics"]
         assert (watching["Namespace"], watching["MetricName"]) == (
             written["Namespace"],
@@ -156,7 +160,7 @@ def test_a_page_that_an_alarm_names_exists(dev, of_kind) -> None:
     named = {
         word.rstrip(".")
         for alarm in of_kind(dev.platform, "AWS::CloudWatch::Alarm").values()
-        for word in alarm["AlarmDescription"].split()
+        for word in json.dumps(alarm["AlarmDescription"]).strip('"').split()
         if word.startswith("docs/")
     }
     assert named == {"docs/operations/artifacts-alarm.md"}

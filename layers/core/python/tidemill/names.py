@@ -27,14 +27,13 @@ METRIC_DRIFTED_FEATURES = "DriftedFeatures"
 METRIC_WINDOW_ROWS = "WindowRows"
 METRIC_PREDICTIONS = "Predictions"
 METRIC_REQUEST_ERRORS = "RequestErrors"
-METRIC_ANSWER_FAULTS = "AnswerFaults"  # answers of 500 and above; dimensions: project, and project and variant
-METRIC_ARTIFACTS_REFUSED = "ArtifactsRefused"  # model files that are not what was registered; dimensions: project
+METRIC_ANSWER_FAULTS = "AnswerFaults"  # answers of 500 and above; dimensions: stage, project, variant
+METRIC_ARTIFACTS_REFUSED = "ArtifactsRefused"  # model files that are not the registered ones; stage, project
 METRIC_QUARANTINED = "QuarantinedUploads"
 METRIC_IGNORED = "IgnoredUploads"  # objects under incoming/ that belong to no project
 METRIC_OUTCOMES_REFUSED = "RefusedOutcomes"  # lines of uploaded files that are no outcomes
 METRIC_FAILED = "FailedUploads"  # uploads that Tidemill itself failed to take in
-DIMENSION_PROJECT = "project"
-DIMENSION_VARIANT = "variant"
+DIMENSION_PROJECT, DIMENSION_VARIANT, DIMENSION_STAGE = "project", "variant", "stage"
 
 # --- log lines that a subscription picks up --------------------------------------------------------------------
 CAPTURE_TERM = "TIDEMILL_CAPTURE"

@@ -13,7 +13,7 @@ from tidemill import names
 from tidemill.errors import ConflictError, RecordNotFound
 from tidemill.ports import Clock, Index, ObjectStore, Row, Update
 from tidemill.projects import Rollout
-from tidemill.release import experiment, paired, pairs, record, shadowed, verdict, watch
+from tidemill.release import experiment, overdue, paired, pairs, record, shadowed, verdict, watch
 from tidemill.release import pointer as live
 from tidemill.release.shift_traffic import wait_seconds
 
@@ -116,7 +116,10 @@ def _split(
     variants = [side["function_version"] for side in (release, champion)]
     arms = experiment.arms(requests, outcomes, variants=variants, measure=measure)
     days = (now - datetime.fromisoformat(release["at"])).total_seconds() / 86400
-    return verdict.judge(*arms, rules=record.rules(plan), step=release["step"], look=number, days=days)
+    rules, variant = record.rules(plan), release["function_version"]
+    found = verdict.judge(*arms, rules=rules, step=release["step"], look=number, days=days)
+    late = overdue.count(requests.values(), outcomes, variant=variant, rules=rules, now=now)
+    return overdue.judged(found, late, rules)
 
 
 def _watched(
@@ -145,7 +148,9 @@ def _watched(
     }
     arms = experiment.arms(seen, outcomes, variants=[times[True], times[False]], measure=measure)
     minutes = (now - since).total_seconds() / 60
-    return watch.judge(*arms, rules=rules, step=release["step"], minutes=minutes)
+    found = watch.judge(*arms, rules=rules, step=release["step"], minutes=minutes)
+    late = overdue.count(seen.values(), outcomes, variant=times[True], rules=rules, now=now)
+    return overdue.judged(found, late, rules)
 
 
 def _shadowed(

@@ -120,18 +120,20 @@ def refuse_pickles(files: Path) -> None:
 
 
 def _read(files: Path, name: str) -> bytes:
-    """The bytes of a file that holds no pickle."""
     try:
-        body = (files / name).read_bytes()
+        return (files / name).read_bytes()
     except FileNotFoundError as error:
         raise ArtifactCorrupt(f"{name} is missing; release the model again") from error
+
+
+def _no_pickle(name: str, body: bytes) -> None:
     if pickle := pickles.found(name, body):
         raise ArtifactCorrupt(f"{pickle}; release the model again")
-    return body
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
     """`model.json`, with what everything else relies on."""
+    _no_pickle("model.json", body)
     try:
         document = json.loads(body)
         missing = _NEEDED - document.keys()
@@ -148,6 +150,7 @@ def opened(document: Mapping[str, Any], body: bytes) -> Model:
     digest = hashlib.sha256(body).hexdigest()
     if digest != document["sha256"]["model.onnx"]:
         raise ArtifactCorrupt(f"model.onnx has SHA-256 {digest}, not the registered one; release the model again")
+    _no_pickle("model.onnx", body)
     features = Features(document["features"], document.get("serving"))
     return Model(document, features, _session(body, features.inputs()))
 
