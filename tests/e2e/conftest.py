@@ -57,7 +57,22 @@ BARGES = {
     },
     "compute": {"kind": "sagemaker", "instance_count": 2},
 }
-MORE = {"pebbles": ("diamonds", PEBBLES), "ferries": ("flights", FERRIES), "barges": ("flights", BARGES)}
+# `wines` whose releases are replayed first, and then assign entities.
+TUGS = {
+    "rollout": {
+        "plan": ["replay", "canary"],
+        "outcomes": "optional",
+        "assignment": "entity",
+        "unit": "entity",
+        "steps": [0.3, 0.6],
+    }
+}
+MORE = {
+    "pebbles": ("diamonds", PEBBLES),
+    "ferries": ("flights", FERRIES),
+    "barges": ("flights", BARGES),
+    "tugs": ("wines", TUGS),
+}
 
 
 def with_more(folder: Path) -> Path:

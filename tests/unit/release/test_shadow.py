@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cli.explain_page import page
 from tests.unit.release.test_explain import record
 from tidemill import names
 from tidemill.release import shadowed
@@ -341,3 +342,11 @@ def test_the_answers_are_a_fact_that_can_be_read(make_world: Any) -> None:
     (first, second) = world.objects.keys(f"shadowed/tides/{TWO}/step-01/")
     assert first.endswith("000001.jsonl") and second.endswith("000002.jsonl")
     assert "features" not in json.loads(world.objects.get(first).splitlines()[0])["instances"][0]
+
+
+def test_a_replay_is_explained_on_a_page(make_world: Any) -> None:
+    world = begun(make_world, WORSE, ["replay", "canary"])
+    look(world)
+    shown = page(explain(*record_of(world)))
+    assert "over the steps replay → 10% → 50%" in shown
+    assert "<td>replay</td>" in shown
