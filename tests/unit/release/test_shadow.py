@@ -350,3 +350,30 @@ def test_a_replay_is_explained_on_a_page(make_world: Any) -> None:
     shown = page(explain(*record_of(world)))
     assert "over the steps replay → 10% → 50%" in shown
     assert "<td>replay</td>" in shown
+
+
+def test_two_that_answer_at_once_leave_each_request_answered_once(make_world: Any) -> None:
+    world = begun(make_world, SAME, ["replay", "canary"])
+    good, begins = answering(SAME), iter([True])
+
+    def overtaken(version: str, body: Any) -> dict[str, Any]:
+        if next(begins, False):
+            assert world.shadow(TWO)["answered"] == 200
+        return good(version, body)
+
+    world.endpoints.answer = overtaken
+    assert world.shadow(TWO) == {"answered": 200, "pending": 0}
+    assert len({line["request_id"] for line in told(world)}) == len(told(world)) == 200
+
+
+def test_predictions_that_are_captured_after_their_request_was_answered_are_in_neither_side(
+    make_world: Any,
+) -> None:
+    world = begun(make_world, SAME, ["replay", "canary"])
+    world.shadow(TWO)
+    when = (world.now - timedelta(hours=1)).isoformat()
+    wrong = {"prediction_id": "before-0.9", "prediction": 1, "probability": 0.999, "features": {"moon": 9.0}}
+    line = {"request_id": "before-000", "at": when, "variant": "2", "instances": [wrong], "entity_id": "x"}
+    world.store([line], [{"prediction_id": "before-0.9", "outcome": 0, "at": when}], "late")
+    world.judge(TWO)
+    assert last_look(world)["paired"]["mean"] == pytest.approx(0, abs=1e-12)
