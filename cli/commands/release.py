@@ -18,7 +18,7 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept wit
 LOOKS: list[show.Column] = [
     ("look", lambda look: look["look"]),
     ("step", lambda look: look["step"] + 1),
-    ("weight", lambda look: show.percent(look.get("weight"))),
+    ("weight", lambda look: show.share(look.get("weight"), look.get("plan"))),
     ("challenger", lambda look: _arm(look, "challenger")),
     ("champion", lambda look: _arm(look, "champion")),
     ("difference of loss", lambda look: interval(look.get("difference"))),

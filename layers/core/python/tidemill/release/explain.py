@@ -41,7 +41,7 @@ def explain(
         "margin": rules.margin,
         "limits": {"reach": within.reach, "hopeless": within.hopeless},
         "alpha": rules.alpha,
-        "plan": list(rules.plan),
+        "plan": [stage.plan for stage in rules.stages()],
         "steps": [stage.weight for stage in rules.stages()],
         "began": plan["at"],
         "looks": found,
