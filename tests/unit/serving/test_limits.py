@@ -54,6 +54,11 @@ def test_who_is_within_it_is_answered(gateway: Gateway, method: str, path: str, 
     assert send(gateway, method, path, context=context)["statusCode"] in (200, 400)  # 400: there is no body
 
 
+def test_a_direct_invocation_that_only_looks_like_one_of_api_gateway_is_refused(gateway: Gateway) -> None:
+    for context in (None, 3, [], "x"):
+        assert gateway.predict({"requestContext": context, "instances": []}, CONTEXT)["statusCode"] == 400
+
+
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("encoded", [False, True])
 def test_a_body_that_is_too_large_is_refused_on_every_route(

@@ -30,7 +30,9 @@ def is_http(event: Any) -> bool:
 
 def refuse_above_limit(event: Mapping[str, Any]) -> None:
     """Raises TooManyRequests if the authorizer found that the client sends more than its token lets it."""
-    authorizer = event["requestContext"].get("authorizer") or {}
+    context = event["requestContext"]
+    # A direct invocation may hold anything there.
+    authorizer = (context.get("authorizer") if isinstance(context, dict) else None) or {}
     wait = (authorizer.get("lambda") or {}).get(token_names.CONTEXT_WAIT)
     if wait:
         raise TooManyRequests(int(wait))
