@@ -173,3 +173,21 @@ def test_an_erasure_that_is_killed_anywhere_is_gone_on_with(new_shore: Any) -> N
         require_whole(shore, place)
         require_nowhere(shore)
     assert moment > 30
+
+
+def test_an_input_that_is_no_table_any_more_does_not_stop_an_erasure(mills: Any) -> None:
+    broken = scored(mills, "a", body(mills, 1, ELING))
+    request = json.loads(mills.objects.get(broken.request))
+    mills.objects.put(request["files"][0]["key"], b"\x00\x01\x02" * 100)
+    request["files"][0] |= {"version_id": "2", "size": 300}
+    mills.objects.put(broken.request, canonical.dumps(request))
+    place = scored(mills, "b", body(mills, 2, ELING))
+    (erasure,) = erased(mills)["erasures"]
+    assert (erasure["scorings"], erasure["unsearched"]) == ({place.scoring_id: ELING}, [broken.scoring_id])
+
+
+def test_a_part_of_which_nothing_is_left_is_an_empty_part(mills: Any) -> None:
+    place = scored(mills, "a", body(mills, 1, 25))
+    erased(mills)
+    assert len(rows(mills, place)) == 15
+    require_whole(mills, place)
