@@ -29,7 +29,7 @@ CONTEXT = SimpleNamespace(
 
 def forget() -> None:
     """What a new process would not have."""
-    for cached in (settings, wiring.client, wiring.objects):
+    for cached in (settings, wiring.client, wiring.objects, wiring.index):
         cached.cache_clear()
 
 
@@ -51,6 +51,12 @@ def cloud(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        boto3.client("dynamodb").create_table(
+            TableName="tides",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
         file = harbour.put("a.csv", harbour.csv(9))
         version = s3.put_object(Bucket=BUCKET, Key=file.key, Body=harbour.objects.get(file.key))["VersionId"]
         scoring_id = harbour.ask(type(file)(file.path, file.key, version, file.size))
