@@ -49,6 +49,11 @@ class Api:
         """Hand in what really happened, as `{"prediction_id", "outcome"}`. Raises ApiError."""
         return self.call("POST", f"/projects/{_segment(project)}/outcomes", {"outcomes": list(outcomes)})
 
+    def decide(self, project: str, release: str, decision: str, reason: str) -> dict[str, Any]:
+        """Approve or refuse a release that waits, in the name of whose credentials these are. Raises ApiError."""
+        path = f"/projects/{_segment(project)}/releases/{_segment(release)}/decision"
+        return self.call("POST", path, {"decision": decision, "reason": reason})
+
     def project(self, project: str) -> dict[str, Any]:
         """What the API tells of a project. Raises ApiError."""
         return self.call("GET", f"/projects/{_segment(project)}")

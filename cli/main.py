@@ -7,6 +7,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from cli.commands import (
+    approvals,
     batch,
     cloud,
     data,
@@ -63,6 +64,7 @@ demo.register(app)
 serving.register(app)
 batch.register(app)
 openapi.register(app)
+approvals.register(app)
 doctor.register(app)
 rebuild.register(app)
 reproduce.register(app)

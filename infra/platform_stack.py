@@ -55,12 +55,13 @@ class PlatformStack(Stack):
             stage=stage,
             layers=layers,
             failures=self.failures,
-            environment=environment(stage, state),
+            environment={**environment(stage, state), names.ENV_TOPIC: self.topic.topic_arn},
             arns=self._arns(state),
         )
         api = HttpApi(self, "Api", stage=stage)
         monitoring, serving = self._stages(around, bucket=state.bucket.bucket_name)
         serving.answer(api)
+        self.release.answer(api)
         shared = Shared(around, api, monitoring, serving.deliver_capture, self.topic)
         self.endpoints = {
             name: Endpoint(self, f"Endpoint-{name}", project=project, shared=shared)
@@ -71,7 +72,7 @@ class PlatformStack(Stack):
 
     def _stages(self, around: Surroundings, *, bucket: str) -> tuple[Monitoring, Serving]:
         """The stages, each after those that it starts. Those that the endpoints need are given back."""
-        release = Release(self, "Release", around=around)
+        self.release = release = Release(self, "Release", around=around)
         training = Training(self, "Training", around=around, release=release.machine)
         around.arns["machine-training"] = training.machine.arn
         data = Data(self, "Data", around=around, bucket=bucket, training=training.machine)
@@ -137,6 +138,14 @@ class PlatformStack(Stack):
         return {
             "bucket": state.bucket_arn,
             "table": state.table.table_arn,
+            # By its name: the machine's role names the functions whose grants these are.
+            "waiting-release": self.format_arn(
+                service="states",
+                resource="stateMachine",
+                resource_name=f"tidemill-{self.stage.name}-release",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            ),
+            "topic": self.topic.topic_arn,
             "layers": lambda_arn("layer", f"tidemill-{self.stage.name}-*"),
             "model-layers": lambda_arn("layer", names.model_layer(self.stage.name, "*")),
             "endpoints": lambda_arn("function", names.endpoint_function(self.stage.name, "*")),
@@ -194,6 +203,7 @@ def environment(stage: Stage, state: StateStack) -> dict[str, str]:
         names.ENV_COOL_DOWN_SECONDS: stage.cool_down_seconds,
         names.ENV_SPLIT_BYTES: stage.split_bytes,
         names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
+        names.ENV_SELF_APPROVAL: "true" if stage.self_approval else None,
     }
     return {
         names.ENV_BUCKET: state.bucket.bucket_name,

@@ -3,13 +3,31 @@
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
-from infra.grants import moves_alias, publishes_models, reads, reads_alias, table, writes
+from infra.grants import (
+    answers,
+    moves_alias,
+    publishes_models,
+    reads,
+    reads_alias,
+    table,
+    tells_people,
+    writes,
+)
+from infra.http_api import HttpApi
 from infra.state_machine import StateMachine
 
 FUNCTIONS = (
     Work(
         "register_model", ("core",), memory=1024, seconds=120,
         may=(*reads("runs", "models"), *writes("models"), *table()),
+    ),
+    Work(
+        "request_approval", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *tells_people(), *answers("release")),
+    ),
+    Work(
+        "decide_release", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *answers("release")),
     ),
     Work(
         "publish_version", ("core",), memory=1024, seconds=300,
@@ -44,3 +62,8 @@ class Release(Construct):
         self.machine = StateMachine(
             self, "ReleaseMachine", word="release", stage=around.stage, functions=self.functions
         )
+
+    def answer(self, api: HttpApi) -> None:
+        """Take the routes on which people decide."""
+        decide = next(function for function in self.functions if function.work.name == "decide_release")
+        api.route("POST /projects/{project}/releases/{release}/decision", scope=decide, function_arn=decide.arn)

@@ -8,6 +8,7 @@ import pytest
 from infra import data, monitoring, release, serving, training
 from infra.function import Work
 from infra.grants import (
+    answers,
     lists_versions,
     moves_alias,
     publishes_models,
@@ -17,6 +18,7 @@ from infra.grants import (
     starts,
     table,
     table_reads,
+    tells_people,
     writes,
 )  # fmt: skip
 
@@ -40,6 +42,8 @@ IN_WORDS = {
     "read its alias": reads_alias(),
     "read and update alias `live`": moves_alias(),
     "start training": starts("training"),
+    "answer waiting releases": answers("release"),
+    "tell the stage's topic": tells_people(),
     "list versions of incoming": lists_versions("incoming"),
     "delete from incoming": removes("incoming"),
     "nothing but its logs": (),

@@ -11,11 +11,19 @@ import numpy as np
 import pytest
 
 from tidemill import canonical, names, projects
-from tidemill.adapters.memory import MemoryEndpoints, MemoryIndex, MemoryObjects
+from tidemill.adapters.memory import (
+    MemoryCallbacks,
+    MemoryEndpoints,
+    MemoryIndex,
+    MemoryNotices,
+    MemoryObjects,
+)
 from tidemill.ports import Put
+from tidemill.release.decide_release import decide_release
 from tidemill.release.judge_experiment import judge_experiment
 from tidemill.release.publish_version import publish_version
 from tidemill.release.register_model import register_model
+from tidemill.release.request_approval import request_approval
 from tidemill.release.settle_release import settle_release
 from tidemill.release.shift_traffic import shift_traffic
 
@@ -86,6 +94,7 @@ class World:
         self.retried = 0
         self.problem = project(**rollout)
         self.endpoints, self.life = MemoryEndpoints(), Life()
+        self.callbacks, self.notices = MemoryCallbacks(), MemoryNotices()
         self.over(MemoryObjects(), MemoryIndex())
         self.now = T0
 
@@ -93,6 +102,7 @@ class World:
         """Use these stores."""
         self.objects, self.index = objects, index
         self.ports = [Mortal(port, self.life) for port in (objects, index, self.endpoints)]
+        self.people = [Mortal(port, self.life) for port in (self.callbacks, self.notices)]
 
     def run(self, run_id: str, *, passed: bool = True, content: bytes = b"", **more: Any) -> str:
         """A run that has finished, with its artifacts; once."""
@@ -196,6 +206,41 @@ class World:
             endpoints=endpoints,
         )
 
+    def ask(self, run_id: str, token: str = "token-1") -> dict[str, Any]:
+        """The state RequestApproval: the execution waits under the token from here on."""
+        objects, index, _ = self.ports
+        callbacks, notices = self.people
+        self.callbacks.waiting.add(token)
+        return self.task(
+            request_approval,
+            problem=self.problem,
+            release_id=run_id,
+            run_id=run_id,
+            model_version=self.row(names.sk_run(run_id))["model_version"],
+            token=token,
+            objects=objects,
+            index=index,
+            callbacks=callbacks,
+            notices=notices,
+        )
+
+    def decide(
+        self, release_id: str, word: str, by: str, reason: str = "because", self_approval: bool = False
+    ) -> dict[str, Any]:
+        objects, index, _ = self.ports
+        return self.task(
+            decide_release,
+            project="tides",
+            release_id=release_id,
+            word=word,
+            reason=reason,
+            by=by,
+            self_approval=self_approval,
+            objects=objects,
+            index=index,
+            callbacks=self.people[0],
+        )
+
     def clock(self) -> datetime:
         return self.now
 
@@ -292,6 +337,7 @@ class World:
             "objects": self.objects.versions,
             "aliases": self.endpoints.aliases,
             "versions": self.endpoints.published,
+            "answers": self.callbacks.completed,
         }
 
 
@@ -299,10 +345,11 @@ def survives(make: Callable[[], World], act: Callable[[World], object]) -> int:
     """Check that `act` ends as if nothing had happened, whichever of its calls a task is killed before and then
     tried again; how many calls there are."""
     whole = make()
-    for port in whole.ports:
+    ports = [*whole.ports, *whole.people]
+    for port in ports:
         port.made.clear()
     act(whole)
-    calls = sum(len(port.made) for port in whole.ports)
+    calls = sum(len(port.made) for port in ports)
     for survived in range(calls):
         world = make()
         world.retries, world.life.calls = True, survived

@@ -18,6 +18,8 @@ ENV_TRAINING_ROLE = "TIDEMILL_TRAINING_ROLE"  # ARN of the role of SageMaker job
 ENV_HOST_ADDRESSES = (
     "TIDEMILL_HOST_ADDRESSES"  # JSON: host of a job → address:port, where its name does not resolve
 )
+ENV_SELF_APPROVAL = "TIDEMILL_SELF_APPROVAL"  # "true" where who submitted a run may approve its release
+ENV_TOPIC = "TIDEMILL_TOPIC"  # ARN of the stage's SNS topic, for functions that tell people something
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 
 # --- metrics ---------------------------------------------------------------------------------------------------
@@ -198,6 +200,7 @@ STUDIES = "STUDY#"
 TRIALS = "TRIAL#"
 MODELS = "MODEL#"
 RELEASES = "RELEASE#"
+APPROVALS = "APPROVAL#"
 WINDOWS = "WINDOW#"
 AUDIT = "AUDIT#"
 
@@ -260,6 +263,10 @@ def sk_model(version: int) -> str:
 
 def sk_release(release_id: str) -> str:
     return f"{RELEASES}{release_id}"
+
+
+def sk_approval(release_id: str) -> str:
+    return f"{APPROVALS}{release_id}"
 
 
 def sk_window(window_id: str) -> str:

@@ -137,6 +137,21 @@ class Workflows(Protocol):
         that name exists already."""
 
 
+class Callbacks(Protocol):
+    """Executions of state machines that wait for an answer, each known by a token."""
+
+    def complete(self, token: str, output: Mapping[str, Any]) -> bool:
+        """Let the execution go on with `output`. False if nothing waits under that token (any more): it was
+        answered, or its execution has ended."""
+
+
+class Notices(Protocol):
+    """Where people who look after a stage are told something."""
+
+    def tell(self, subject: str, text: str) -> None:
+        """Send it. People may get it twice, and no decision rests on it."""
+
+
 @dataclass(frozen=True)
 class Alias:
     """What a function alias points to. `weights` are the additional versions; `revision` fences the update;

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from tidemill.adapters.callbacks import StepFunctionsCallbacks, TopicNotices
 from tidemill.adapters.endpoints import LambdaEndpoints
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
@@ -37,6 +38,16 @@ def index() -> DynamoIndex:
 @lru_cache(maxsize=1)
 def workflows() -> StepFunctionsWorkflows:
     return StepFunctionsWorkflows(client("stepfunctions"), settings().machines)
+
+
+@lru_cache(maxsize=1)
+def callbacks() -> StepFunctionsCallbacks:
+    return StepFunctionsCallbacks(client("stepfunctions"))
+
+
+@lru_cache(maxsize=1)
+def notices() -> TopicNotices:
+    return TopicNotices(client("sns"), settings().topic or "")
 
 
 @lru_cache(maxsize=1)
