@@ -66,8 +66,8 @@ def decide_release(
 
 
 def _timely(asked: dict[str, Any], approval: Row, now: datetime) -> dict[str, Any]:
-    """What is to be decided: what was asked for, or after the deadline that nobody decided. Raises ConflictError if
-    the machine says so before it."""
+    """What is to be decided: what was asked for, or after the deadline that nobody decided. Raises ConflictError
+    if the machine says so before it."""
     late = now >= datetime.fromisoformat(approval["deadline"])
     if asked["by"] == MACHINE and not late:
         raise ConflictError(
