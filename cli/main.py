@@ -23,6 +23,7 @@ from cli.commands import (
     reproduce,
     runs,
     serving,
+    steer_release,
     subjects,
     sweep,
     train,
@@ -65,6 +66,7 @@ serving.register(app)
 batch.register(app)
 openapi.register(app)
 approvals.register(app)
+steer_release.register(app)
 doctor.register(app)
 rebuild.register(app)
 reproduce.register(app)

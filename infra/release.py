@@ -48,6 +48,10 @@ FUNCTIONS = (
         "settle_release", ("core",), memory=512, seconds=60,
         may=(*reads("releases"), *writes("releases"), *table(), *moves_alias()),
     ),
+    Work(
+        "steer_release", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *moves_alias()),
+    ),
 )  # fmt: skip
 
 
@@ -65,5 +69,10 @@ class Release(Construct):
 
     def answer(self, api: HttpApi) -> None:
         """Take the routes on which people decide."""
-        decide = next(function for function in self.functions if function.work.name == "decide_release")
-        api.route("POST /projects/{project}/releases/{release}/decision", scope=decide, function_arn=decide.arn)
+        routes = {
+            "decide_release": "POST /projects/{project}/releases/{release}/decision",
+            "steer_release": "POST /projects/{project}/release",
+        }
+        for function in self.functions:
+            if function.work.name in routes:
+                api.route(routes[function.work.name], scope=function, function_arn=function.arn)

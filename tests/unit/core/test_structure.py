@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 LIBRARY = ROOT / "layers" / "core" / "python" / "tidemill"
 STAGES = ("data", "training", "release", "serving", "monitoring", "governance")
 # Functions that no state machine calls: an API, a log subscription or an alarm does.
-NOT_STATES = {"predict", "serve_api", "deliver_capture", "request_retraining"}
+NOT_STATES = {"predict", "serve_api", "deliver_capture", "request_retraining", "steer_release"}
 FORBIDDEN_INSIDE = ("boto3", "botocore", "tidemill.adapters", "functions", "infra", "cli", "local")
 
 

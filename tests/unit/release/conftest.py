@@ -26,6 +26,7 @@ from tidemill.release.register_model import register_model
 from tidemill.release.request_approval import request_approval
 from tidemill.release.settle_release import settle_release
 from tidemill.release.shift_traffic import shift_traffic
+from tidemill.release.steer_release import steer_release
 
 T0 = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 PK = names.pk("tides")
@@ -239,6 +240,20 @@ class World:
             objects=objects,
             index=index,
             callbacks=self.people[0],
+        )
+
+    def steer(self, action: str, by: str = "arn:ada", reason: str = "because", epoch: int | None = None) -> Any:
+        objects, index, endpoints = self.ports
+        return self.task(
+            steer_release,
+            project="tides",
+            action=action,
+            reason=reason,
+            by=by,
+            epoch=epoch,
+            objects=objects,
+            index=index,
+            endpoints=endpoints,
         )
 
     def clock(self) -> datetime:

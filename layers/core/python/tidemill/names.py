@@ -171,10 +171,6 @@ def window(project: str, window_id: str) -> str:
     return f"windows/{project}/{window_id}/"
 
 
-def audit(project: str, event_id: str) -> str:
-    return f"audit/{project}/{event_id}.json"
-
-
 # --- table keys (partition key `pk`, sort key `sk`) ------------------------------------------------------------
 def pk(project: str) -> str:
     return f"PROJECT#{project}"

@@ -13,6 +13,7 @@ from tidemill.errors import ConflictError, RecordNotFound
 from tidemill.ports import Clock, Index, ObjectStore, Row, Update
 from tidemill.release import experiment, record, verdict
 from tidemill.release import pointer as live
+from tidemill.release.hold_release import age_days
 from tidemill.release.shift_traffic import wait_seconds
 
 
@@ -36,16 +37,24 @@ def judge_experiment(
     if release["state"] != "running":
         reason = f"the release is {release['state']}: {release.get('reason')}"
         return _answer("settled", reason, step=release["step"], look=release["looks"], wait=0)
-    number = look or release["looks"] + 1
+    number, wait = look or release["looks"] + 1, wait_seconds(record.rules(plan), look_seconds)
+    if release.get("paused_at"):
+        reason = f"paused by {release['paused_by']}: {release['paused_reason']}"
+        return _answer("continue", reason, step=release["step"], look=number, wait=wait)
+    if release["step"] >= 0 and release.get("since") is None:
+        # Resumed by one who was killed on the way: ShiftTraffic makes the alias follow, and begins the step.
+        return _answer("advance", "the release is resumed", step=release["step"], look=number, wait=wait)
     taken = _taken(objects, project, release_id, number)
     if taken is None:
         fact = _look(number, plan, release, objects=objects, index=index, now=clock())
         taken = record.keep(objects, project, release_id, record.look_name(number), fact)
     if release["looks"] < number:
-        expected = {"state": "running", "looks": release["looks"]}
+        expected = {"state": "running", "looks": release["looks"], "paused_at": None}
         row = {"looks": number, "verdict": taken["verdict"], "reason": taken["reason"]}
         index.transact([Update(names.pk(project), names.sk_release(release_id), row, if_equal=expected)])
-    wait = wait_seconds(record.rules(plan), look_seconds)
+    if release.get("resumed_at") and taken["at"] < release["resumed_at"]:
+        reason = "this look was taken before the release was paused; the step has started anew"
+        return _answer("continue", reason, step=release["step"], look=number + 1, wait=wait)
     step = taken["step"] + (taken["verdict"] == "advance")
     return _answer(taken["verdict"], taken["reason"], step=step, look=number + 1, wait=wait)
 
@@ -80,7 +89,7 @@ def _look(
         rules=record.rules(plan),
         step=release["step"],
         look=number,
-        days=(now - datetime.fromisoformat(release["at"])).total_seconds() / 86400,
+        days=age_days(release, now),
     )
     return {
         "look": number,
