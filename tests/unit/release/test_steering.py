@@ -254,3 +254,43 @@ def test_whoever_asks_again_after_a_kill_finds_it_done(
         world.life.calls = None
         assert alias(world) == alias(whole), survived
         assert world.pointer == whole.pointer
+
+
+def test_a_decision_about_a_release_that_was_superseded_meanwhile_is_a_conflict(shared: Any) -> None:
+    objects = shared.ports[0].port
+
+    class Superseding:
+        """A newer model takes the slot just before the decision is written."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(objects, name)
+
+        def put_new(self, key: str, body: bytes, **how: Any) -> bool:
+            if key.endswith("decision.json"):
+                shared.ports[0].port = objects
+                shared.experiment(THREE)
+            return bool(objects.put_new(key, body, **how))
+
+    shared.ports[0].port = Superseding()
+    with pytest.raises(ConflictError, match="superseded already"):
+        shared.steer("promote")
+    assert shared.pointer["challenger"]["model"] == 3
+    assert shared.row(names.sk_release(TWO))["state"] == "superseded"
+
+
+def test_a_promotion_is_taken_back_in_the_name_of_who_moved_the_pointer(
+    shared: Any, killed: type[BaseException]
+) -> None:
+    shared.steer("promote")
+    folder = names.release("tides", TWO)
+    for calls in range(4, 30):
+        shared.life.calls = calls
+        with pytest.raises(killed):
+            shared.steer("rollback", by="arn:bob")
+        if shared.objects.exists(folder + "reversal.json"):
+            break
+    assert shared.row(names.sk_release(TWO))["state"] == "promoted"
+    shared.steer("rollback", by="arn:eve", reason="complaints")
+    row = shared.row(names.sk_release(TWO))
+    assert (row["state"], row["by"], row["reason"]) == ("rolled_back", "arn:eve", "complaints")
+    assert shared.fact(folder + "reversal.json")["by"] == "arn:bob"

@@ -15,10 +15,8 @@ ENV_SPLIT_BYTES = "TIDEMILL_SPLIT_BYTES"  # override of the size from which on f
 ENV_SOURCE = "TIDEMILL_SOURCE"  # JSON: what the deployed code was made from, as infra/source.py tells it
 ENV_TRAINING_IMAGE = "TIDEMILL_TRAINING_IMAGE"  # the image of SageMaker jobs, if the stage has one
 ENV_TRAINING_ROLE = "TIDEMILL_TRAINING_ROLE"  # ARN of the role of SageMaker jobs
-ENV_HOST_ADDRESSES = (
-    "TIDEMILL_HOST_ADDRESSES"  # JSON: host of a job → address:port, where its name does not resolve
-)
-ENV_SELF_APPROVAL = "TIDEMILL_SELF_APPROVAL"  # "true" where who submitted a run may approve its release
+ENV_HOST_ADDRESSES = "TIDEMILL_HOST_ADDRESSES"  # JSON: host → address:port, where a job cannot resolve it
+ENV_SELF_APPROVAL = "TIDEMILL_SELF_APPROVAL"  # "true" where one may approve one's own run
 ENV_TOPIC = "TIDEMILL_TOPIC"  # ARN of the stage's SNS topic, for functions that tell people something
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 

@@ -71,8 +71,10 @@ def carry_out(
     if not person or fact["verdict"] != "roll_back" or release["state"] != "promoted":
         return False
     pointer = _reversible(index, project, release)
-    reversal = record.keep(objects, project, release_id, record.REVERSAL, fact)
-    _reverse(project, release, pointer, reversal, index=index)
+    # The first word is kept; the row and the audit entry tell whose word moved the pointer, as the first one may
+    # have met a newer release and been refused.
+    record.keep(objects, project, release_id, record.REVERSAL, fact)
+    _reverse(project, release, pointer, fact, index=index)
     return True
 
 

@@ -122,7 +122,9 @@ def _settle(
         raise StoreBusy(f"others move the pointer of {project!r} all the time; look, then ask again") from error
     if isinstance(took_back, settling.CannotTakeBack):
         raise took_back
-    if not took_back and _decision(objects, project, release_id) != fact:
+    # A decision that was written when a newer release had taken the slot already moves nothing.
+    superseded = record.row(index, project, release_id)["state"] == "superseded"
+    if not took_back and (superseded or _decision(objects, project, release_id) != fact):
         raise ConflictError(_settled(project, release_id, index))
 
 
