@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.markup import escape
 
 from cli import reading, show
-from cli.commands import release_explain, release_plan, steer_release
+from cli.commands import release_explain, release_history, release_plan, steer_release
 from cli.deployment import Deployment
 from cli.options import STAGE, Json, ProjectName, Stage
 
@@ -43,6 +43,7 @@ def status(
 
 steer_release.register(app, within="release")
 release_plan.register(app)
+release_history.register(app)
 release_explain.register(app)
 
 
