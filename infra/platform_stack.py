@@ -62,6 +62,7 @@ class PlatformStack(Stack):
         monitoring, serving = self._stages(around, bucket=state.bucket.bucket_name)
         api = HttpApi(self, "Api", stage=stage, projects=projects, asks=serving.authorize_request)
         serving.answer(api)
+        self.release.answer(api)
         shared = Shared(around, api, monitoring, serving.deliver_capture, self.topic)
         self.endpoints = {
             name: Endpoint(self, f"Endpoint-{name}", project=project, shared=shared)
@@ -72,7 +73,7 @@ class PlatformStack(Stack):
 
     def _stages(self, around: Surroundings, *, bucket: str) -> tuple[Monitoring, Serving]:
         """The stages, each after those that it starts. Those that the endpoints need are given back."""
-        release = Release(self, "Release", around=around)
+        self.release = release = Release(self, "Release", around=around)
         training = Training(self, "Training", around=around, release=release.machine)
         around.arns["machine-training"] = training.machine.arn
         data = Data(self, "Data", around=around, bucket=bucket, training=training.machine)
@@ -138,6 +139,14 @@ class PlatformStack(Stack):
         return {
             "bucket": state.bucket_arn,
             "table": state.table.table_arn,
+            # By its name: the machine's role names the functions whose grants these are.
+            "waiting-release": self.format_arn(
+                service="states",
+                resource="stateMachine",
+                resource_name=f"tidemill-{self.stage.name}-release",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            ),
+            "topic": self.topic.topic_arn,
             "layers": lambda_arn("layer", f"tidemill-{self.stage.name}-*"),
             "model-layers": lambda_arn("layer", names.model_layer(self.stage.name, "*")),
             "endpoints": lambda_arn("function", names.endpoint_function(self.stage.name, "*")),
@@ -203,10 +212,11 @@ def environment(stage: Stage, state: StateStack, topic: sns.ITopic) -> dict[str,
         names.ENV_SPLIT_BYTES: stage.split_bytes,
         names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
         token_names.ENV_AUTH: None if stage.auth == "iam" else stage.auth,
+        names.ENV_SELF_APPROVAL: "true" if stage.self_approval else None,
     }
     return {
         names.ENV_BUCKET: state.bucket.bucket_name,
         names.ENV_TABLE: state.table.table_name,
-        names.ENV_ALARM_TOPIC: topic.topic_arn,
+        names.ENV_TOPIC: topic.topic_arn,
         **{name: str(value) for name, value in overrides.items() if value is not None},
     }

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import (
+    answers,
     asks_endpoints,
     guards,
     moves_alias,
@@ -15,8 +16,10 @@ from infra.grants import (
     reads_alias,
     table,
     table_reads,
+    tells_people,
     writes,
 )
+from infra.http_api import HttpApi
 from infra.state_machine import StateMachine
 from tidemill.release import guard_names
 
@@ -24,6 +27,14 @@ FUNCTIONS = (
     Work(
         "register_model", ("core",), memory=1024, seconds=120,
         may=(*reads("runs", "models"), *writes("models"), *table()),
+    ),
+    Work(
+        "request_approval", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *tells_people(), *answers("release")),
+    ),
+    Work(
+        "decide_release", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *answers("release")),
     ),
     Work(
         "publish_version", ("core",), memory=1024, seconds=300,
@@ -46,6 +57,10 @@ FUNCTIONS = (
     ),
     Work(
         "settle_release", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *moves_alias(), *guards()),
+    ),
+    Work(
+        "steer_release", ("core",), memory=512, seconds=60,
         may=(*reads("releases"), *writes("releases"), *table(), *moves_alias(), *guards()),
     ),
 )  # fmt: skip
@@ -104,3 +119,13 @@ class Release(Construct):
             principal="events.amazonaws.com",
             source_arn=rule.attr_arn,
         )
+
+    def answer(self, api: HttpApi) -> None:
+        """Take the routes on which people decide."""
+        routes = {
+            "decide_release": "POST /projects/{project}/releases/{release}/decision",
+            "steer_release": "POST /projects/{project}/release",
+        }
+        for function in self.functions:
+            if function.work.name in routes:
+                api.route(routes[function.work.name], scope=function, function_arn=function.arn)

@@ -15,8 +15,9 @@ ENV_SPLIT_BYTES = "TIDEMILL_SPLIT_BYTES"  # override of the size from which on f
 ENV_SOURCE = "TIDEMILL_SOURCE"  # JSON: what the deployed code was made from, as infra/source.py tells it
 ENV_TRAINING_IMAGE = "TIDEMILL_TRAINING_IMAGE"  # the image of SageMaker jobs, if the stage has one
 ENV_TRAINING_ROLE = "TIDEMILL_TRAINING_ROLE"  # ARN of the role of SageMaker jobs
-ENV_HOST_ADDRESSES = "TIDEMILL_HOST_ADDRESSES"  # JSON: host of a job → address:port, where the name is unknown
-ENV_ALARM_TOPIC = "TIDEMILL_ALARM_TOPIC"  # ARN of the topic that alarms tell
+ENV_HOST_ADDRESSES = "TIDEMILL_HOST_ADDRESSES"  # JSON: host → address:port, where a job cannot resolve it
+ENV_SELF_APPROVAL = "TIDEMILL_SELF_APPROVAL"  # "true" where one may approve one's own run
+ENV_TOPIC = "TIDEMILL_TOPIC"  # ARN of the stage's SNS topic, which alarms and functions tell
 ENV_PROJECT = "TIDEMILL_PROJECT"  # of an endpoint's function: whose model it is to serve
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 
@@ -174,10 +175,6 @@ def window(project: str, window_id: str) -> str:
     return f"windows/{project}/{window_id}/"
 
 
-def audit(project: str, event_id: str) -> str:
-    return f"audit/{project}/{event_id}.json"
-
-
 # --- table keys (partition key `pk`, sort key `sk`) ------------------------------------------------------------
 def pk(project: str) -> str:
     return f"PROJECT#{project}"
@@ -203,6 +200,7 @@ STUDIES = "STUDY#"
 TRIALS = "TRIAL#"
 MODELS = "MODEL#"
 RELEASES = "RELEASE#"
+APPROVALS = "APPROVAL#"
 WINDOWS = "WINDOW#"
 AUDIT = "AUDIT#"
 
@@ -265,6 +263,10 @@ def sk_model(version: int) -> str:
 
 def sk_release(release_id: str) -> str:
     return f"{RELEASES}{release_id}"
+
+
+def sk_approval(release_id: str) -> str:
+    return f"{APPROVALS}{release_id}"
 
 
 def sk_window(window_id: str) -> str:

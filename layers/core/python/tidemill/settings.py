@@ -23,9 +23,10 @@ class Settings(BaseModel):
     cool_down_seconds: float | None = None
     split_bytes: int | None = None
     rehearsal: bool = False
+    self_approval: bool = False
+    topic: str | None = None
     training_image: str | None = None
     training_role: str | None = None
-    alarm_topic: str | None = None
     auth: str = "iam"
 
 
@@ -40,9 +41,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         cool_down_seconds=environment.get(names.ENV_COOL_DOWN_SECONDS) or None,
         split_bytes=environment.get(names.ENV_SPLIT_BYTES) or None,
         rehearsal=environment.get(names.ENV_REHEARSAL) == "true",
+        self_approval=environment.get(names.ENV_SELF_APPROVAL) == "true",
+        topic=environment.get(names.ENV_TOPIC) or None,
         training_image=environment.get(names.ENV_TRAINING_IMAGE) or None,
         training_role=environment.get(names.ENV_TRAINING_ROLE) or None,
-        alarm_topic=environment.get(names.ENV_ALARM_TOPIC) or None,
         auth=environment.get(token_names.ENV_AUTH) or "iam",
     )
 

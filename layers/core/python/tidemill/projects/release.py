@@ -101,6 +101,10 @@ class Rollout(Strict):
     max_days: float = Field(30, gt=0, le=55, description="days after which an undecided release ends")
     undecided: Literal["roll_back", "promote"] = "roll_back"
     guardrails: Guardrails = Guardrails()
+    approval: Literal["none", "required"] = Field(
+        "none", description="whether a person has to approve a model before its release begins"
+    )
+    approval_hours: float = Field(72, gt=0, le=336, description="hours after which nobody can approve it any more")
 
     @field_validator("plan", mode="before")
     @classmethod
