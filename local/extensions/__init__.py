@@ -26,6 +26,7 @@ from local.extensions import (
     python_runtime,
     sagemaker,
     service_permissions,
+    task_tokens,
 )
 
 MINISTACK = "1.5.33"
@@ -75,5 +76,6 @@ def install(*, rng: random.Random) -> Background:
     http_api.install()
     lambda_actions.install()
     service_permissions.install()
+    task_tokens.install()
     sagemaker.install()
     return Background(deliveries)
