@@ -1,7 +1,8 @@
 """An answer under a task token is authorized on the state machine whose execution waits.
 
 MiniStack knows no resource for `SendTaskSuccess`, so that only a grant on `*` would do. Here it is the state machine
-that gave the token (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html).
+that gave the token
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html).
 """
 
 from collections.abc import Callable
