@@ -1,7 +1,7 @@
 """An answer under a task token is authorized on the state machine whose execution waits.
 
-MiniStack knows no resource for `SendTaskSuccess`, so that only a grant on `*` would do. Here it is the state machine
-that gave the token
+MiniStack knows no resource for `SendTaskSuccess`, so that only a grant on `*` would do. Here it is the state
+machine that gave the token
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html).
 """
 
