@@ -36,6 +36,7 @@ DIMENSION_PROJECT = "project"
 CAPTURE_TERM = "TIDEMILL_CAPTURE"
 
 LIVE_ALIAS = "live"
+CONTEXT_WAIT = "wait_seconds"  # what the authorizer tells the function behind it of a client above its limit
 
 # --- what an uploader may note with an object (user metadata, percent-encoded) ----------------------------------
 META_AUTHOR = "author"
