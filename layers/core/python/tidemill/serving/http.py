@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tidemill import token_names
+from tidemill import names
 from tidemill.errors import PayloadTooLarge, RequestInvalid, TidemillError, TooManyRequests
 from tidemill.serving import compact, faults
 from tidemill.serving.values import Fault, as_unicode
@@ -33,7 +33,7 @@ def refuse_above_limit(event: Mapping[str, Any]) -> None:
     context = event["requestContext"]
     # A direct invocation may hold anything there.
     authorizer = (context.get("authorizer") if isinstance(context, dict) else None) or {}
-    wait = (authorizer.get("lambda") or {}).get(token_names.CONTEXT_WAIT)
+    wait = (authorizer.get("lambda") or {}).get(names.CONTEXT_WAIT)
     if wait:
         raise TooManyRequests(int(wait))
 
