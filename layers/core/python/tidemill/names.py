@@ -40,11 +40,8 @@ DIMENSION_PROJECT, DIMENSION_VARIANT, DIMENSION_STAGE = "project", "variant", "s
 CAPTURE_TERM = "TIDEMILL_CAPTURE"
 
 LIVE_ALIAS = "live"
-<<<<<<< HEAD
 SHADOW = "shadow"  # the field around the body of a direct invocation that is neither captured nor counted
-=======
 CONTEXT_WAIT = "wait_seconds"  # what the authorizer tells the function behind it of a client above its limit
->>>>>>> kinds
 
 # --- what an uploader may note with an object (user metadata, percent-encoded) ----------------------------------
 META_AUTHOR = "author"

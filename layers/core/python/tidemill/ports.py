@@ -133,15 +133,9 @@ class Counter(Protocol):
     """Counts in the table, of periods that follow one another; one row for each, whatever the period."""
 
     def count(self, pk: str, sk: str, *, period: str, most: int) -> bool:
-<<<<<<< HEAD
-        """Add one to the `made` of the row's `period`, unless `most` (1 or more) were counted; whether it was
-        added. A later period (periods are ordered as texts) begins at one; an earlier one is counted as the row's
-        own. None is lost and none is refused because many count at once; a lost answer may count one twice."""
-=======
         """Add one to the `made` of the row's `period`, unless `most` (1 or more) were counted; whether it was.
         A later period (periods are ordered as texts) begins at one; an earlier one is counted as the row's own.
         None is lost or refused because many count at once; a lost answer may count one twice."""
->>>>>>> kinds
 
 
 class Workflows(Protocol):
