@@ -15,7 +15,7 @@ from infra.function import Function, Surroundings
 from infra.http_api import HttpApi
 from infra.monitoring import Monitoring
 from infra.serving import PREDICT
-from tidemill import names
+from tidemill import env_names, names
 from tidemill.projects import Project
 
 
@@ -51,7 +51,7 @@ class Endpoint(Construct):
             around=shared.around,
             name=names.endpoint_function(self._stage.name, project.name),
             # Less than one processor: threads for linear algebra would only cost their start, at each cold start.
-            environment={"OPENBLAS_NUM_THREADS": "1", names.ENV_PROJECT: project.name},
+            environment={"OPENBLAS_NUM_THREADS": "1", env_names.ENV_PROJECT: project.name},
             concurrency=project.serving.concurrency,
         )
         self.alias = self._live()

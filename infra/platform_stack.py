@@ -23,7 +23,7 @@ from infra.serving import Serving
 from infra.stages import Stage
 from infra.state_stack import StateStack
 from infra.training import Training
-from tidemill import names, token_names
+from tidemill import env_names, names, token_names
 from tidemill.projects import Project
 from tidemill.release import guard_names
 
@@ -207,16 +207,16 @@ class PlatformStack(Stack):
 def environment(stage: Stage, state: StateStack, topic: sns.ITopic) -> dict[str, str]:
     """What the functions know of their deployment (`tidemill/settings.py` reads it)."""
     overrides = {
-        names.ENV_LOOK_SECONDS: stage.look_seconds,
-        names.ENV_COOL_DOWN_SECONDS: stage.cool_down_seconds,
-        names.ENV_SPLIT_BYTES: stage.split_bytes,
-        names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
+        env_names.ENV_LOOK_SECONDS: stage.look_seconds,
+        env_names.ENV_COOL_DOWN_SECONDS: stage.cool_down_seconds,
+        env_names.ENV_SPLIT_BYTES: stage.split_bytes,
+        env_names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
         token_names.ENV_AUTH: None if stage.auth == "iam" else stage.auth,
-        names.ENV_SELF_APPROVAL: "true" if stage.self_approval else None,
+        env_names.ENV_SELF_APPROVAL: "true" if stage.self_approval else None,
     }
     return {
-        names.ENV_BUCKET: state.bucket.bucket_name,
-        names.ENV_TABLE: state.table.table_name,
-        names.ENV_TOPIC: topic.topic_arn,
+        env_names.ENV_BUCKET: state.bucket.bucket_name,
+        env_names.ENV_TABLE: state.table.table_name,
+        env_names.ENV_TOPIC: topic.topic_arn,
         **{name: str(value) for name, value in overrides.items() if value is not None},
     }

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from tidemill import names
+from tidemill import env_names
 from tidemill.errors import TidemillError
 from tidemill.serving.endpoint import respond
 from tidemill.serving.model import load_served
 
-PROJECT = os.environ.get(names.ENV_PROJECT)
+PROJECT = os.environ.get(env_names.ENV_PROJECT)
 _model = lru_cache(maxsize=1)(partial(load_served, project=PROJECT))
 with suppress(TidemillError):
     # While Lambda initializes it grants a whole processor; the first request finds the model loaded. What is wrong
@@ -32,5 +32,5 @@ def handler(event: Any, context: Any) -> Any:
         at=datetime.now(UTC),
         write=print,
         project=PROJECT,
-        stage=os.environ.get(names.ENV_STAGE),
+        stage=os.environ.get(env_names.ENV_STAGE),
     )

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tidemill import names, projects
+from tidemill import env_names, names, projects
 from tidemill.adapters import wiring
 from tidemill.adapters.callbacks import LONGEST_SUBJECT, StepFunctionsCallbacks, TopicNotices
 from tidemill.ports import Update
@@ -47,7 +47,7 @@ def stage(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A stage in which ada's run waits to be approved, its world's stores on moto."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
-        names.ENV_STAGE: "dev", names.ENV_BUCKET: "data", names.ENV_TABLE: "index",
+        env_names.ENV_STAGE: "dev", env_names.ENV_BUCKET: "data", env_names.ENV_TABLE: "index",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     cached = (settings, wiring.client, wiring.objects, wiring.index, wiring.callbacks, wiring.notices)
@@ -62,7 +62,7 @@ def stage(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
         )
         topic = boto3.client("sns").create_topic(Name="alarms")["TopicArn"]
-        monkeypatch.setenv(names.ENV_TOPIC, topic)
+        monkeypatch.setenv(env_names.ENV_TOPIC, topic)
         machines = StepFunctions()
         monkeypatch.setattr(wiring, "callbacks", lambda: StepFunctionsCallbacks(machines))
         monkeypatch.setattr(projects, "load", lambda name: world.problem)
@@ -119,7 +119,7 @@ def test_a_request_is_approved_by_who_signed_it(stage: Any) -> None:
 
 
 def test_self_approval_is_the_stages_setting(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(names.ENV_SELF_APPROVAL, "true")
+    monkeypatch.setenv(env_names.ENV_SELF_APPROVAL, "true")
     settings.cache_clear()
     ask()
     assert decide("arn:ada", {"decision": "approve", "reason": "mine"})[0] == 200

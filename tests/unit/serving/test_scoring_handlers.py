@@ -12,7 +12,7 @@ from moto import mock_aws
 from pydantic import ValidationError
 
 from tests.unit.serving.harbour import PROJECT, Harbour
-from tidemill import names
+from tidemill import env_names
 from tidemill.adapters import wiring
 from tidemill.serving.scoring import Place
 from tidemill.settings import settings
@@ -37,9 +37,9 @@ def forget() -> None:
 def cloud(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """A deployment in whose bucket a scoring was asked for: its ids."""
     environment = {
-        names.ENV_STAGE: "test",
-        names.ENV_BUCKET: BUCKET,
-        names.ENV_TABLE: "tides",
+        env_names.ENV_STAGE: "test",
+        env_names.ENV_BUCKET: BUCKET,
+        env_names.ENV_TABLE: "tides",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
