@@ -31,7 +31,7 @@ class Decision(BaseModel):
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if http.is_http(event):
-        return asked.answered(lambda: _person(event))
+        return asked.answered(event, lambda: _person(event))
     request = Event.model_validate(event)
     approval = _decide(request.project, request.release_id, "expire", "nobody decided in time", MACHINE)
     return {"decision": approval["decision"], "model_version": approval["model"]}

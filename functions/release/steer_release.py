@@ -1,7 +1,7 @@
 """`POST /projects/{project}/release`: a person promotes, rolls back, pauses or resumes.
 
-Writes the decision, the pointer, the release's row, the models' states, an audit entry, and the alias `live`. Who
-does so is whoever signed the request.
+Writes the decision, the pointer, the release's row, the models' states, an audit entry, the alarms on the
+challenger and the alias `live`. Who does so is whoever signed the request, or whose JWT or API token came with it.
 """
 
 from typing import Any
@@ -24,11 +24,11 @@ class Steering(BaseModel):
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    return asked.answered(lambda: _steer(event))
+    return asked.answered(event, lambda: _steer(event))
 
 
 def _steer(event: dict[str, Any]) -> dict[str, Any]:
-    by, said = asked.person(event), asked.parsed(Steering, event)
+    by, said = asked.client(event), asked.parsed(Steering, event)
     return steer_release(
         project=event["pathParameters"]["project"],
         action=said.action,

@@ -90,8 +90,9 @@ def ask() -> dict[str, Any]:
     return answer
 
 
-def decide(by: str | None, body: Any, release: str = ONE) -> tuple[int, dict[str, Any]]:
-    identity = {"authorizer": {"iam": {"userArn": by}}} if by else {}
+def decide(by: Any, body: Any, release: str = ONE) -> tuple[int, dict[str, Any]]:
+    found = {"iam": {"userArn": by}} if isinstance(by, str) else by
+    identity = {"authorizer": found} if found else {}
     event = {
         "requestContext": identity,
         "pathParameters": {"project": "tides", "release": release},
@@ -116,6 +117,15 @@ def test_a_request_is_approved_by_who_signed_it(stage: Any) -> None:
     status, conflict = decide("arn:eve", body)
     assert (status, conflict["error"]) == (409, "ConflictError")
     assert len(stage.machines.sent) == 1
+
+
+def test_a_jwt_names_a_person_and_an_api_token_names_none(stage: Any) -> None:
+    ask()
+    body = {"decision": "approve", "reason": "fine"}
+    status, refused = decide({"lambda": {"client": "night-watch"}}, body)
+    assert (status, refused["error"]) == (403, "NotAllowed")
+    status, decided = decide({"jwt": {"claims": {"sub": "7f1"}}}, body)
+    assert (status, decided["by"]) == (200, "jwt:7f1")
 
 
 def test_self_approval_is_the_stages_setting(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:

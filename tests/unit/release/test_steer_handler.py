@@ -19,7 +19,7 @@ CONTEXT = SimpleNamespace(
 
 @pytest.fixture
 def steer(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name in ("objects", "index", "endpoints"):
+    for name in ("objects", "index", "endpoints", "guards"):
         monkeypatch.setattr(wiring, name, lambda name=name: getattr(world, name))
     world.released(ONE)
     world.experiment(TWO)
@@ -29,8 +29,9 @@ def steer(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    def call(body: Any, by: str | None = "arn:ada") -> tuple[int, dict[str, Any]]:
-        signed = {"authorizer": {"iam": {"userArn": by}}} if by else {}
+    def call(body: Any, by: Any = "arn:ada") -> tuple[int, dict[str, Any]]:
+        found = {"iam": {"userArn": by}} if isinstance(by, str) else by
+        signed = {"authorizer": found} if found else {}
         event = {"requestContext": signed, "pathParameters": {"project": "tides"}, "body": json.dumps(body)}
         answer = module.handler(event, CONTEXT)
         return answer["statusCode"], json.loads(answer["body"])
@@ -62,4 +63,26 @@ def test_what_cannot_be_done_moves_nothing(
 ) -> None:
     before = world.pointer
     assert steer(body, by)[0] == status
+    assert world.pointer == before
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        ({"jwt": {"claims": {"sub": "7f1", "email": "ada@example.org"}}}, "jwt:7f1"),
+        ({"lambda": {"client": "night-watch"}}, "token:night-watch"),
+    ],
+)
+def test_who_comes_with_a_jwt_or_a_token_steers_in_that_name(
+    world: Any, steer: Any, found: dict[str, Any], name: str
+) -> None:
+    assert steer({"action": "rollback", "reason": "complaints"}, found)[0] == 200
+    assert world.fact(f"releases/tides/{TWO}/decision.json")["by"] == name
+
+
+def test_a_client_above_its_limit_steers_nothing(world: Any, steer: Any) -> None:
+    before = world.pointer
+    found = {"lambda": {"client": "night-watch", "wait_seconds": "17"}}
+    status, told = steer({"action": "rollback", "reason": "complaints"}, found)
+    assert (status, told["error"]) == (429, "TooManyRequests")
     assert world.pointer == before

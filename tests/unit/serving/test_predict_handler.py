@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "functions" / "serving" / "predict.py"
 SLOW = {"boto3", "botocore", "pandas", "sklearn", "scipy", "pydantic", "aws_lambda_powertools", "yaml", "onnx"}
 SLOW |= {"asyncio", "http", "ssl", "urllib", "email", "tempfile", "multiprocessing"}
-NEEDED = ("tidemill.errors", "tidemill.names", "tidemill.time_parts", "tidemill.times")
+NEEDED = ("tidemill.errors", "tidemill.names", "tidemill.env_names", "tidemill.time_parts", "tidemill.times")
 
 
 def imported() -> ModuleType:
