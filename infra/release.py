@@ -1,10 +1,14 @@
 """The release stage: from a candidate to the model that answers. Its functions and its machine."""
 
+import json
+
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import moves_alias, publishes_models, reads, reads_alias, table, writes
+from infra.serving import PREDICT
 from infra.state_machine import StateMachine
+from tidemill import names
 
 FUNCTIONS = (
     Work(
@@ -33,13 +37,29 @@ FUNCTIONS = (
 )  # fmt: skip
 
 
+def _environment(work: Work, around: Surroundings) -> dict[str, str]:
+    """What one of the functions is given beyond what all are."""
+    if work.name != "publish_version":
+        return {}
+    room = {"onnx": around.layers.room(PREDICT.layers)}
+    return {names.ENV_MODEL_ROOM: json.dumps(room, sort_keys=True)}
+
+
 class Release(Construct):
     """Registers and publishes models, and moves traffic to them."""
 
     def __init__(self, scope: Construct, construct_id: str, *, around: Surroundings) -> None:
         super().__init__(scope, construct_id)
         self.functions = [
-            Function(self, work.construct_id, work=work, word="release", around=around) for work in FUNCTIONS
+            Function(
+                self,
+                work.construct_id,
+                work=work,
+                word="release",
+                around=around,
+                environment={**around.environment, **_environment(work, around)},
+            )
+            for work in FUNCTIONS
         ]
         self.machine = StateMachine(
             self, "ReleaseMachine", word="release", stage=around.stage, functions=self.functions

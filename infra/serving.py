@@ -18,7 +18,8 @@ SERVE_API = Work(
 DELIVER_CAPTURE = Work(
     "deliver_capture", ("core",), memory=512, seconds=60, may=writes("captured"), asynchronous=True
 )
-# One per project, made by infra/endpoint.py. It answers from its model layer alone and may do nothing.
+# One per project, made by infra/endpoint.py. It answers from its model layer alone and may do nothing, unless the
+# project file says otherwise (infra/endpoint_work.py).
 PREDICT = Work("predict", ("core", "serve"), memory=1024, seconds=30)
 
 _SCORED = reads("incoming", "unscored", versions=True)

@@ -11,6 +11,7 @@ from tidemill import projects
 from tidemill.adapters import wiring
 from tidemill.observability import logger, now
 from tidemill.release.publish_version import publish_version
+from tidemill.settings import settings
 
 
 class Event(BaseModel, frozen=True):
@@ -29,5 +30,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         objects=wiring.objects(),
         index=wiring.index(),
         endpoints=wiring.endpoints(),
+        room=settings().model_room,
         clock=now,
     )

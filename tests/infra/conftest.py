@@ -78,7 +78,18 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
     from infra.project_files import read
     from infra.stages import STAGES as SETTINGS
 
-    def synthesized(stage: str, *, nag: bool = False, packages: str = "", **settings: Any) -> Assembly:
+    def synthesized(
+        stage: str,
+        *,
+        nag: bool = False,
+        packages: str = "",
+        serving: Mapping[str, dict[str, Any]] | None = None,
+        **settings: Any,
+    ) -> Assembly:
+        projects = read(ROOT / "projects")
+        for name, changes in (serving or {}).items():
+            changed = projects[name].serving.model_copy(update=changes)
+            projects[name] = projects[name].model_copy(update={"serving": changed})
         folder = tmp_path_factory.mktemp(f"synth-{stage}")
 
         def stand_in(name: str, *, architecture: str) -> Path:
@@ -91,7 +102,7 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
             patch.setattr(layer_build, "CACHE", folder / "cache")
             app = assemble(
                 replace(SETTINGS[stage], **settings),
-                read(ROOT / "projects"),
+                projects,
                 nag=nag,
                 build_layer=stand_in,
                 context=json.loads((ROOT / "cdk.json").read_text())["context"],
@@ -99,6 +110,16 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
             )
             app.synth()
         return Assembly(folder / "out", stage)
+
+    return synthesized
+
+
+@pytest.fixture(scope="session")
+def synthesize_projects(synthesize: Callable[..., Assembly]) -> Callable[..., Mapping[str, Any]]:
+    """`synthesize_projects(flights={"storage": "auto"})`: dev's template with changed `serving` of projects."""
+
+    def synthesized(**serving: dict[str, Any]) -> Mapping[str, Any]:
+        return synthesize("dev", serving=serving).platform
 
     return synthesized
 

@@ -126,3 +126,40 @@ def test_captured_lines_go_to_their_delivery(dev, of_kind) -> None:
         assert subscription["FilterPattern"] == "TIDEMILL_CAPTURE"
         assert "DeliverCapture" in subscription["DestinationArn"]["Fn::GetAtt"][0]
         assert "Predict" in subscription["LogGroupName"]["Ref"]
+
+
+def predict_of(template, of_kind, project: str) -> dict:
+    (found,) = (
+        each
+        for each in of_kind(template, "AWS::Lambda::Function").values()
+        if each["FunctionName"] == f"tidemill-dev-{project}-predict"
+    )
+    return found
+
+
+def test_an_endpoint_is_given_what_its_project_file_says(dev, of_kind, synthesize_projects) -> None:
+    settings = {"storage": "auto", "memory_mb": 3008, "temporary_storage_mb": 2048}
+    after = synthesize_projects(flights=settings)
+    large = predict_of(after, of_kind, "flights")
+    assert (large["MemorySize"], large["EphemeralStorage"], large["Timeout"]) == (3008, {"Size": 2048}, 120)
+    assert "TIDEMILL_DATA_BUCKET" in large["Environment"]["Variables"]
+    small = predict_of(after, of_kind, "diamonds")
+    assert (small["MemorySize"], small["Timeout"]) == (1024, 30)
+    assert "EphemeralStorage" not in small
+    assert "TIDEMILL_DATA_BUCKET" not in small["Environment"]["Variables"]
+    assert static(dev.platform, of_kind) == static(after, of_kind)
+
+
+def test_a_release_knows_the_room_that_the_other_layers_leave_a_model(dev, synthesize, of_kind) -> None:
+    def room(template) -> int:
+        (found,) = (
+            each["Environment"]["Variables"]["TIDEMILL_MODEL_ROOM"]
+            for each in of_kind(template, "AWS::Lambda::Function").values()
+            if "TIDEMILL_MODEL_ROOM" in each["Environment"]["Variables"]
+        )
+        return json.loads(found)["onnx"]
+
+    more = "x" * 1000
+    # Each of `core` and `serve` has the stand-in's text at least once, as source or as bytecode.
+    assert room(dev.platform) - room(synthesize("dev", packages=f"x = '{more}'").platform) >= 2 * len(more)
+    assert room(dev.platform) < layers.layer_build.LIMIT

@@ -84,6 +84,7 @@ class World:
     def __init__(self, **rollout: Any) -> None:
         self.retries = False  # whether a task that was killed is tried again, as the state machine does
         self.retried = 0
+        self.room: dict[str, int] | None = None
         self.problem = project(**rollout)
         self.endpoints, self.life = MemoryEndpoints(), Life()
         self.over(MemoryObjects(), MemoryIndex())
@@ -153,6 +154,7 @@ class World:
             objects=objects,
             index=index,
             endpoints=endpoints,
+            room=self.room,
         )
 
     def shift(self, release_id: str, step: int, look_seconds: float | None = None) -> dict[str, Any]:

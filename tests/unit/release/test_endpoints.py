@@ -132,6 +132,12 @@ def test_the_same_model_is_published_once(endpoints: Endpoints) -> None:
     assert [publish(endpoints, model) for model in (1, 2, 1, 2, 3)] == ["2", "3", "2", "3", "4"]
 
 
+def test_the_same_model_of_another_kind_is_another_version(endpoints: Endpoints) -> None:
+    one = {"bundle_key": "models/tides/v00001/bundle.zip", "model_version": 1, "identity": "f" * 64}
+    other = {**one, "bundle_key": "releases/tides/r/bundle.zip", "kind": "bucket"}
+    assert [endpoints.publish("tides", **each) for each in (one, other, one, other)] == ["2", "3", "2", "3"]
+
+
 def test_the_alias_begins_at_the_version_without_a_model(endpoints: Endpoints) -> None:
     live = endpoints.alias("tides")
     assert (live.version, live.weights, live.epoch) == ("1", {}, 0)

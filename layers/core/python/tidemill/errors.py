@@ -124,6 +124,18 @@ class RowTooLarge(TidemillError):
     """A row would outgrow what the table takes (DynamoDB: 400 KB)."""
 
 
+class ModelUnreachable(TidemillError):
+    """The file of a model that is not in its layer cannot be had. Asked again, the endpoint tries again."""
+
+    status = 503
+
+
+class ModelTooLarge(TidemillError):
+    """A model does not fit where its project's endpoint keeps models."""
+
+    status = 422
+
+
 class ArtifactCorrupt(TidemillError):
     """A model file's digest is not the registered one, or the file cannot be read as what it says it is."""
 

@@ -151,10 +151,10 @@ class Alias:
 class Endpoints(Protocol):
     """The inference functions, one per project, each with the alias `live`."""
 
-    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str) -> str:
+    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str, kind: str = "") -> str:
         """Publish the endpoint's code together with the model bundle (a layer zip at that S3 key) as a function
-        version, and give its number. Publishing the same model version and identity again gives the same
-        number."""
+        version, and give its number. Publishing the same model version, identity and kind (`placement.Placed`)
+        again gives the same number."""
 
     def alias(self, project: str) -> Alias:
         """The alias `live`."""

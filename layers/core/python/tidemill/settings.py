@@ -22,6 +22,7 @@ class Settings(BaseModel):
     look_seconds: float | None = None
     cool_down_seconds: float | None = None
     split_bytes: int | None = None
+    model_room: Mapping[str, int] = {}
     rehearsal: bool = False
     training_image: str | None = None
     training_role: str | None = None
@@ -37,6 +38,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         look_seconds=environment.get(names.ENV_LOOK_SECONDS) or None,
         cool_down_seconds=environment.get(names.ENV_COOL_DOWN_SECONDS) or None,
         split_bytes=environment.get(names.ENV_SPLIT_BYTES) or None,
+        model_room=json.loads(environment.get(names.ENV_MODEL_ROOM) or "{}"),
         rehearsal=environment.get(names.ENV_REHEARSAL) == "true",
         training_image=environment.get(names.ENV_TRAINING_IMAGE) or None,
         training_role=environment.get(names.ENV_TRAINING_ROLE) or None,

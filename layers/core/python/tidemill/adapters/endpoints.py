@@ -29,9 +29,9 @@ class LambdaEndpoints:
         self._bucket = bucket
         self._wait = {"Delay": poll_seconds, "MaxAttempts": 120}
 
-    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str) -> str:
+    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str, kind: str = "") -> str:
         # The description is how a later call finds what an earlier one, killed on the way, has already made.
-        description = f"model v{model_version:05d} {identity}"
+        description = f"model v{model_version:05d} {identity} {kind}".rstrip()
         function = names.endpoint_function(self._stage, project)
         for version in self._versions(function):
             if version.get("Description") == description:

@@ -147,17 +147,20 @@ class MemoryWorkflows:
 
 
 class MemoryEndpoints:
-    """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment."""
+    """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment. `bundles`
+    are the keys of what was published, of all projects."""
 
     def __init__(self) -> None:
         self.published: dict[str, list[tuple[int, str]]] = {}
+        self.bundles: list[str] = []
         self.aliases: dict[str, Alias] = {}
 
-    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str) -> str:
+    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str, kind: str = "") -> str:
         versions = self.published.setdefault(project, [])
-        wanted = (model_version, identity)
+        wanted = (model_version, f"{identity} {kind}".rstrip())
         if wanted not in versions:
             versions.append(wanted)
+            self.bundles.append(bundle_key)
         return str(versions.index(wanted) + 2)
 
     def alias(self, project: str) -> Alias:

@@ -1,13 +1,21 @@
-"""The model bundle: the zip that becomes the Lambda layer with the model. The same model gives the same bytes."""
+"""The model bundle: the zip that becomes the Lambda layer with the model, or with a pointer to it. The same model
+gives the same bytes."""
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 PACKAGE = "python/tidemill_model/"
+LIMIT = 262_144_000
+"""Bytes of a function and its layers, unzipped, at most (AWS, "Lambda quotas")."""
 _INIT = b'"""The model that this function version serves."""\n'
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: when a file was packed is no part of what it is
 _MODE = 0o100644
+
+
+def unzipped(sizes: Iterable[int]) -> int:
+    """Bytes of the layer of a bundle whose files have these sizes."""
+    return len(_INIT) + sum(sizes)
 
 
 def build(files: Mapping[str, bytes]) -> bytes:

@@ -6,6 +6,7 @@ superseded; if a newer one is running, this release is the superseded one. A sup
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +14,8 @@ from tidemill import names
 from tidemill.governance import audit
 from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
+from tidemill.release import placement, record
 from tidemill.release import pointer as live
-from tidemill.release import record
 
 
 def publish_version(
@@ -26,15 +27,20 @@ def publish_version(
     index: Index,
     endpoints: Endpoints,
     clock: Clock,
+    room: Mapping[str, int] | None = None,
 ) -> Row:
-    """`function_version`, whether there is a `champion` to beat, and the release's `state`.
+    """`function_version`, whether there is a `champion` to beat, and the release's `state`. `room`: the bytes that
+    a model may have in its layer, by its form; None: all that a function may have.
 
-    Raises RecordNotFound if the model is not registered, ConflictError if the pointer moved meanwhile (try again).
+    Raises RecordNotFound if the model is not registered, ModelTooLarge or ArtifactCorrupt if it cannot be served,
+    ConflictError if the pointer moved meanwhile (try again).
     """
     project = problem.name
     release = index.get(names.pk(project), names.sk_release(release_id))
     if release is None:
-        plan = _plan(problem, model_version, release_id, objects=objects, endpoints=endpoints, now=clock())
+        plan = _plan(
+            problem, model_version, release_id, objects=objects, endpoints=endpoints, room=room or {}, now=clock()
+        )
         release = _take_slot(project, plan, index=index, now=clock())
     return {
         "function_version": release["function_version"],
@@ -50,12 +56,14 @@ def _plan(
     *,
     objects: ObjectStore,
     endpoints: Endpoints,
+    room: Mapping[str, int],
     now: datetime,
 ) -> dict[str, Any]:
-    folder = names.model(problem.name, model_version)
-    identity = json.loads(objects.get(folder + "model.json"))["identity"]
+    document = json.loads(objects.get(names.model(problem.name, model_version) + "model.json"))
+    identity = document["identity"]
+    bundle_key, kind = placement.place(problem, release_id, document, objects=objects, room=room)
     function_version = endpoints.publish(
-        problem.name, bundle_key=folder + "bundle.zip", model_version=model_version, identity=identity
+        problem.name, bundle_key=bundle_key, model_version=model_version, identity=identity, kind=kind
     )
     plan = {
         "project": problem.name,

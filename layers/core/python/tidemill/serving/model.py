@@ -1,20 +1,19 @@
 """The model that this function version serves: package data of the layer, checked before it is trusted.
 
-The hot path: nothing here imports more than numpy and onnxruntime.
+The hot path: nothing here imports more than numpy and onnxruntime. The latter is imported where a model is opened,
+so that this module can be had where it is not.
 """
 
 import hashlib
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from tidemill.errors import ArtifactCorrupt, ModelNotReady
 from tidemill.serving.faults import refused
@@ -22,7 +21,6 @@ from tidemill.serving.instances import Column, Features
 from tidemill.serving.values import Fault
 
 PACKAGE = "tidemill_model"
-_UNREADABLE = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
 _NO_ANSWER = Fault("no_answer", {}, "the model has no finite answer; are the values in their units?")
 _OUTPUTS = {"classification": "probabilities", "regression": "variable"}
 
@@ -63,11 +61,11 @@ class Model:
         return [{"prediction": int(value >= cut), "probability": value} for value in values]
 
 
-def load(package: str = PACKAGE) -> Model:
-    """The model in that package.
+def load(package: str = PACKAGE, bucket: Callable[[], Any] | None = None) -> Model:
+    """The model in that package, or the one that it points to in `bucket`.
 
     Raises ModelNotReady if there is none (the endpoint before its first release), ArtifactCorrupt if the file
-    is not the registered one, or onnxruntime cannot read it.
+    is not the registered one, or onnxruntime cannot read it, ModelUnreachable if it cannot be had.
     """
     # `importlib.resources` would do, and be a tenth of the cold start.
     found = importlib.util.find_spec(package)
@@ -75,7 +73,13 @@ def load(package: str = PACKAGE) -> Model:
         raise ModelNotReady("no model was released to this endpoint yet; upload data, or wait for the run")
     files = Path(found.origin).parent
     document = json.loads((files / "model.json").read_bytes())
-    return opened(document, (files / "model.onnx").read_bytes())
+    try:
+        body = (files / "model.onnx").read_bytes()
+    except FileNotFoundError:
+        from tidemill.serving import bucket_model  # most models are in their layer
+
+        return _of(document, bucket_model.path(files, document, "model.onnx", bucket))
+    return opened(document, body)
 
 
 def opened(document: Mapping[str, Any], body: bytes) -> Model:
@@ -83,20 +87,12 @@ def opened(document: Mapping[str, Any], body: bytes) -> Model:
     digest = hashlib.sha256(body).hexdigest()
     if digest != document["sha256"]["model.onnx"]:
         raise ArtifactCorrupt(f"model.onnx has SHA-256 {digest}, not the registered one; release the model again")
+    return _of(document, body)
+
+
+def _of(document: Mapping[str, Any], source: bytes | str) -> Model:
+    """The model of a file whose digest was checked: of its bytes, or of its path."""
+    from tidemill.serving.onnx_session import session
+
     features = Features(document["features"], document.get("serving"))
-    return Model(document, features, _session(body, features.inputs()))
-
-
-def _session(body: bytes, names: Sequence[str]) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # a Lambda function of 1 GB has less than one processor
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(body, options, providers=["CPUExecutionProvider"])
-    except _UNREADABLE as error:
-        raise ArtifactCorrupt(f"model.onnx cannot be loaded: {error}") from error
-    inputs = [argument.name for argument in session.get_inputs()]
-    if sorted(inputs) != sorted(names):
-        raise ArtifactCorrupt(f"model.onnx takes {inputs}, model.json says {list(names)}; release the model again")
-    return session
+    return Model(document, features, session(source, features.inputs()))

@@ -1,0 +1,36 @@
+"""The function file `publish_version`: what it is told of its deployment reaches the use case."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tidemill import names, projects, settings
+from tidemill.adapters import wiring
+
+FILE = Path(__file__).resolve().parents[3] / "functions" / "release" / "publish_version.py"
+
+
+def test_a_release_is_told_the_room_for_its_model(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register(world.run("tides-v00003"))
+    changed = world.problem.serving.model_copy(update={"storage": "auto"})
+    problem = world.problem.model_copy(update={"serving": changed})
+    told = {names.ENV_STAGE: "dev", names.ENV_BUCKET: "bucket", names.ENV_TABLE: "table"}
+    told[names.ENV_MODEL_ROOM] = json.dumps({"onnx": 10})
+    monkeypatch.setattr(projects, "load", lambda name: problem)
+    for port in ("objects", "index", "endpoints"):
+        monkeypatch.setattr(wiring, port, lambda port=port: getattr(world, port))
+    spec = importlib.util.spec_from_file_location("publish_version_function", FILE)
+    assert spec and spec.loader
+    function = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(function)
+    monkeypatch.setattr(function, "settings", lambda: settings.from_environment(told))
+    event = {"project": "tides", "model_version": 1, "release_id": "tides-v00003"}
+    context = SimpleNamespace(
+        function_name="f", memory_limit_in_mb=1, invoked_function_arn="arn", aws_request_id="r"
+    )
+    assert function.handler(event, context)["function_version"] == "2"
+    assert world.endpoints.bundles == [names.release("tides", "tides-v00003") + "bundle.zip"]
