@@ -67,6 +67,10 @@ class Layers(Construct):
         check_size(function, {"code": layer_build.size(code), **{name: self._bytes[name] for name in present}})
         return [self._versions[name] for name in present]
 
+    def arns(self, names: Iterable[str]) -> list[str]:
+        """The ARNs of those of these layers that the stage has."""
+        return [self.arn(name) for name in names if name in self._versions]
+
     def room(self, names: Iterable[str]) -> int:
         """The bytes that one layer more may have, beside these and the handlers."""
         return layer_build.LIMIT - HANDLERS - sum(self._bytes[name] for name in names if name in self._bytes)

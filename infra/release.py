@@ -6,9 +6,10 @@ from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import moves_alias, publishes_models, reads, reads_alias, table, writes
-from infra.serving import PREDICT
+from infra.serving import BY_SKOPS, PREDICT
 from infra.state_machine import StateMachine
 from tidemill import names
+from tidemill.serving.forms import ONNX, SKOPS
 
 FUNCTIONS = (
     Work(
@@ -41,8 +42,14 @@ def _environment(work: Work, around: Surroundings) -> dict[str, str]:
     """What one of the functions is given beyond what all are."""
     if work.name != "publish_version":
         return {}
-    room = {"onnx": around.layers.room(PREDICT.layers)}
-    return {names.ENV_MODEL_ROOM: json.dumps(room, sort_keys=True)}
+    forms, layers = {ONNX: PREDICT.layers, SKOPS: BY_SKOPS}, around.layers
+    room = {form: layers.room(each) for form, each in forms.items()}
+    shared = set(PREDICT.layers) & set(BY_SKOPS)
+    own = {form: layers.arns(name for name in each if name not in shared) for form, each in forms.items()}
+    return {
+        names.ENV_MODEL_ROOM: json.dumps(room, sort_keys=True),
+        names.ENV_ENDPOINT_LAYERS: json.dumps(own, sort_keys=True),
+    }
 
 
 class Release(Construct):

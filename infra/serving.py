@@ -22,6 +22,9 @@ DELIVER_CAPTURE = Work(
 # project file says otherwise (infra/endpoint_work.py).
 PREDICT = Work("predict", ("core", "serve"), memory=1024, seconds=30)
 
+# A version that serves a model in its training form has these instead. plan_trials has the same, so that they fit.
+BY_SKOPS = ("core", "numeric", "ml")
+
 _SCORED = reads("incoming", "unscored", versions=True)
 """Where the files lie that can be scored; each is read as the version that was asked for."""
 

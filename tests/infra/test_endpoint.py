@@ -157,9 +157,26 @@ def test_a_release_knows_the_room_that_the_other_layers_leave_a_model(dev, synth
             for each in of_kind(template, "AWS::Lambda::Function").values()
             if "TIDEMILL_MODEL_ROOM" in each["Environment"]["Variables"]
         )
+        assert json.loads(found).keys() == {"onnx", "skops"}
         return json.loads(found)["onnx"]
 
     more = "x" * 1000
     # Each of `core` and `serve` has the stand-in's text at least once, as source or as bytecode.
     assert room(dev.platform) - room(synthesize("dev", packages=f"x = '{more}'").platform) >= 2 * len(more)
     assert room(dev.platform) < layers.layer_build.LIMIT
+
+
+def test_a_release_knows_the_layers_in_which_the_forms_of_models_differ(any_stage, of_kind) -> None:
+    template = any_stage.platform
+    (found,) = (
+        each["Environment"]["Variables"]["TIDEMILL_ENDPOINT_LAYERS"]
+        for each in of_kind(template, "AWS::Lambda::Function").values()
+        if "TIDEMILL_ENDPOINT_LAYERS" in each["Environment"]["Variables"]
+    )
+    if any_stage.stage == "local":
+        assert json.loads(found) == {"onnx": [], "skops": []}
+        return
+    names_of = {name: layer["LayerName"] for name, layer in of_kind(template, "AWS::Lambda::LayerVersion").items()}
+    text = "".join(part if isinstance(part, str) else names_of[part["Ref"]] for part in found["Fn::Join"][1])
+    prefix = f"tidemill-{any_stage.stage}-"
+    assert json.loads(text) == {"onnx": [f"{prefix}serve"], "skops": [f"{prefix}numeric", f"{prefix}ml"]}

@@ -71,6 +71,7 @@ def test_regression_is_measured_by_root_mean_squared_error() -> None:
         (changed(rollout={"covariate": "moon", "metric": "precision"}), "precision is about some of the units"),
         (changed(rollout={"max_days": 60}), "rollout.max_days"),
         (changed(serving={"storage": "disk"}), "serving.storage"),
+        (changed(serving={"fallback": "pickle"}), "serving.fallback"),
         (changed(serving={"memory_mb": 64}), "serving.memory_mb"),
         (changed(serving={"memory_mb": 10241}), "serving.memory_mb"),
         (changed(serving={"temporary_storage_mb": 511}), "serving.temporary_storage_mb"),

@@ -95,7 +95,9 @@ class World:
         self.objects, self.index = objects, index
         self.ports = [Mortal(port, self.life) for port in (objects, index, self.endpoints)]
 
-    def run(self, run_id: str, *, passed: bool = True, content: bytes = b"", **more: Any) -> str:
+    def run(
+        self, run_id: str, *, passed: bool = True, content: bytes = b"", form: str | None = None, **more: Any
+    ) -> str:
         """A run that has finished, with its artifacts; once."""
         files = {name: f"{name} of {run_id}".encode() + content for name in ("model.onnx", "model.skops")}
         files["profile.json"] = b"{}"
@@ -119,6 +121,7 @@ class World:
                 {"gate": "over_baseline", "verdict": "passed", "reason": "33 % better"},
                 {"gate": "champion", "verdict": "waived", "reason": "worse", "waived": "a rehearsal | by hand"},
             ],
+            **({"form": form} if form else {}),
             "passed": passed,
             "reason": "passed" if passed else "over_champion refused",
         }

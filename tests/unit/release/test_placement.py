@@ -113,6 +113,44 @@ def test_what_the_endpoint_cannot_hold_is_refused_with_the_setting(
         release(registered)
 
 
+@pytest.fixture
+def by_skops(world: Any) -> Any:
+    """A registered model that is served in its training form."""
+    world.register(world.run(RUN, form="skops"))
+    return world
+
+
+def test_a_model_in_its_training_form_has_that_in_its_bundle_and_says_so(by_skops: Any, make_world: Any) -> None:
+    found = files(by_skops, FOLDER + "bundle.zip")
+    assert found.keys() == {"__init__.py", "model.json", "model.skops"}
+    assert found["model.skops"] == by_skops.objects.get(FOLDER + "model.skops")
+    assert json.loads(found["model.json"])["form"] == "skops"
+    other = make_world()
+    other.register(other.run(RUN))
+    as_onnx = other.fact(FOLDER + "model.json")
+    assert "form" not in as_onnx
+    assert as_onnx["identity"] != json.loads(found["model.json"])["identity"]
+
+
+def test_its_room_is_that_beside_other_layers_and_its_kind_names_it(by_skops: Any) -> None:
+    serving(by_skops, storage="auto")
+    by_skops.room = {"onnx": 0, "skops": needed(by_skops)}
+    by_skops.publish(1, RUN)
+    by_skops.room = {"onnx": 1 << 30, "skops": needed(by_skops) - 1}
+    by_skops.publish(1, "again")
+    assert by_skops.endpoints.kinds == ["skops", "skops bucket"]
+    assert published(by_skops) == [FOLDER + "bundle.zip", names.release("tides", "again") + "bundle.zip"]
+    pointer = json.loads(files(by_skops, published(by_skops)[1])["pointer.json"])
+    assert pointer["key"] == FOLDER + "model.skops"
+
+
+def test_kinds_of_onnx(registered: Any) -> None:
+    release(registered)
+    serving(registered, storage="bucket")
+    release(registered, "again")
+    assert registered.endpoints.kinds == ["", "bucket"]
+
+
 def test_a_file_that_is_not_the_registered_one_is_not_pointed_to(registered: Any) -> None:
     serving(registered, storage="bucket")
     registered.objects.put(FOLDER + "model.onnx", b"swapped")

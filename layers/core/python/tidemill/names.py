@@ -13,6 +13,7 @@ ENV_COOL_DOWN_SECONDS = "TIDEMILL_COOL_DOWN_SECONDS"  # override of retraining.c
 ENV_ENDPOINT = "TIDEMILL_ENDPOINT"  # where the Python client finds the embedded cloud
 ENV_SPLIT_BYTES = "TIDEMILL_SPLIT_BYTES"  # override of the size from which on files are read in parts
 ENV_MODEL_ROOM = "TIDEMILL_MODEL_ROOM"  # JSON: form of a model → bytes that its layer may have, unzipped
+ENV_ENDPOINT_LAYERS = "TIDEMILL_ENDPOINT_LAYERS"  # JSON: form of a model → ARNs of the layers that it alone needs
 ENV_SOURCE = "TIDEMILL_SOURCE"  # JSON: what the deployed code was made from, as infra/source.py tells it
 ENV_TRAINING_IMAGE = "TIDEMILL_TRAINING_IMAGE"  # the image of SageMaker jobs, if the stage has one
 ENV_TRAINING_ROLE = "TIDEMILL_TRAINING_ROLE"  # ARN of the role of SageMaker jobs

@@ -153,8 +153,8 @@ class Endpoints(Protocol):
 
     def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str, kind: str = "") -> str:
         """Publish the endpoint's code together with the model bundle (a layer zip at that S3 key) as a function
-        version, and give its number. Publishing the same model version, identity and kind (`placement.Placed`)
-        again gives the same number."""
+        version, and give its number; with the layers that `kind` needs (`placement.Placed`). Publishing the same
+        model version, identity and kind again gives the same number."""
 
     def alias(self, project: str) -> Alias:
         """The alias `live`."""

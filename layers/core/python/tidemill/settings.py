@@ -23,6 +23,7 @@ class Settings(BaseModel):
     cool_down_seconds: float | None = None
     split_bytes: int | None = None
     model_room: Mapping[str, int] = {}
+    endpoint_layers: Mapping[str, tuple[str, ...]] = {}
     rehearsal: bool = False
     training_image: str | None = None
     training_role: str | None = None
@@ -39,6 +40,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         cool_down_seconds=environment.get(names.ENV_COOL_DOWN_SECONDS) or None,
         split_bytes=environment.get(names.ENV_SPLIT_BYTES) or None,
         model_room=json.loads(environment.get(names.ENV_MODEL_ROOM) or "{}"),
+        endpoint_layers=json.loads(environment.get(names.ENV_ENDPOINT_LAYERS) or "{}"),
         rehearsal=environment.get(names.ENV_REHEARSAL) == "true",
         training_image=environment.get(names.ENV_TRAINING_IMAGE) or None,
         training_role=environment.get(names.ENV_TRAINING_ROLE) or None,

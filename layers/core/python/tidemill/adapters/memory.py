@@ -148,11 +148,12 @@ class MemoryWorkflows:
 
 class MemoryEndpoints:
     """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment. `bundles`
-    are the keys of what was published, of all projects."""
+    are the keys of what was published, of all projects, and `kinds` their kinds."""
 
     def __init__(self) -> None:
         self.published: dict[str, list[tuple[int, str]]] = {}
         self.bundles: list[str] = []
+        self.kinds: list[str] = []
         self.aliases: dict[str, Alias] = {}
 
     def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str, kind: str = "") -> str:
@@ -161,6 +162,7 @@ class MemoryEndpoints:
         if wanted not in versions:
             versions.append(wanted)
             self.bundles.append(bundle_key)
+            self.kinds.append(kind)
         return str(versions.index(wanted) + 2)
 
     def alias(self, project: str) -> Alias:

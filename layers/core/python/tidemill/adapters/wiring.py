@@ -41,7 +41,9 @@ def workflows() -> StepFunctionsWorkflows:
 
 @lru_cache(maxsize=1)
 def endpoints() -> LambdaEndpoints:
-    return LambdaEndpoints(client("lambda"), stage=settings().stage, bucket=settings().bucket)
+    found = settings()
+    layers = found.endpoint_layers
+    return LambdaEndpoints(client("lambda"), stage=found.stage, bucket=found.bucket, layers=layers)
 
 
 @cache

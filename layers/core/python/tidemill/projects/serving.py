@@ -28,6 +28,12 @@ class Serving(Strict):
         512, ge=512, le=10_240, description="of the endpoint, in which a model from the bucket is kept"
     )
 
+    fallback: Literal["none", "skops"] = Field(
+        "none",
+        description="what is served of a model whose ONNX form answers otherwise: nothing, or its training "
+        "form, which starts more slowly",
+    )
+
     @property
     def reads_bucket(self) -> bool:
         """Whether the endpoint may read the project's models."""

@@ -13,15 +13,15 @@ from tidemill.ports import ObjectStore
 from tidemill.projects import Project
 from tidemill.release import bundle
 from tidemill.serving.bucket_model import POINTER, Pointer
+from tidemill.serving.forms import ONNX, file_of, form_of
 from tidemill.stored import digest
 
 BUCKET = "bucket"
-FORM = "onnx"
 
 
 class Placed(NamedTuple):
     """The key of the bundle that becomes the layer, and in what its function version differs from another one of
-    the same model: nothing, or that the file is in the bucket."""
+    the same model: nothing, or its form, or that the file is in the bucket."""
 
     bundle_key: str
     kind: str
@@ -41,12 +41,14 @@ def place(
     Raises ModelTooLarge (with the setting that would help), ArtifactCorrupt, RecordNotFound.
     """
     folder = names.model(problem.name, document["version"])
-    file = f"model.{FORM}"
+    form, file = form_of(document), file_of(document)
+    # Of ONNX in its layer, which is the rule, there is nothing to say.
+    kind = "" if form == ONNX else form
     stat = objects.head(folder + file)
     if stat is None:
         raise RecordNotFound(f"{folder + file} does not exist; restore it, or release another model")
     described = objects.get(folder + "model.json")
-    needed, has = bundle.unzipped((stat.size, len(described))), room.get(FORM, bundle.LIMIT)
+    needed, has = bundle.unzipped((stat.size, len(described))), room.get(form, bundle.LIMIT)
     storage = problem.serving.storage
     if storage == "layer" and needed > has:
         raise ModelTooLarge(
@@ -54,14 +56,14 @@ def place(
             f" {has:,}; set `serving.storage: auto` in projects/{problem.name}.yaml, deploy, and release it again"
         )
     if storage == "layer" or (storage == "auto" and needed <= has):
-        return Placed(folder + "bundle.zip", "")
+        return Placed(folder + "bundle.zip", kind)
     _check_endpoint(problem, folder + file, stat.size)
     pointer = Pointer(folder + file, stat.version_id, document["sha256"][file], stat.size)
     _check(pointer, objects)
     files = {"model.json": described, POINTER: canonical.dumps(pointer.as_json())}
     key = names.release(problem.name, release_id) + "bundle.zip"
     objects.put_new(key, bundle.build(files), content_type="application/zip")
-    return Placed(key, BUCKET)
+    return Placed(key, f"{kind} {BUCKET}".lstrip())
 
 
 def _check_endpoint(problem: Project, key: str, size: int) -> None:

@@ -17,6 +17,7 @@ from tidemill.governance import audit
 from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
 from tidemill.release import bundle, card, card_page
+from tidemill.serving.forms import file_of
 from tidemill.stored import digest as digest_of
 
 ARTIFACTS = ("model.onnx", "model.skops", "profile.json")
@@ -64,6 +65,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         "threshold": final["threshold"],
         **({"types": final["types"]} if "types" in final else {}),
         **({"serving": final["serving"]} if "serving" in final else {}),
+        **({"form": evaluation["form"]} if "form" in evaluation else {}),
         "sha256": digests,
     }
     return {
@@ -121,7 +123,7 @@ def _complete(
 
 def _pack(target: str, document: Mapping[str, Any], objects: ObjectStore) -> None:
     """Write the bundle with the model, unless no layer could hold it: where it goes then, the release decides."""
-    file, described = "model.onnx", canonical.dumps(document)
+    file, described = file_of(document), canonical.dumps(document)
     what = f"{file} of {document['project']} v{document['version']:05d}"
     stat = objects.head(target + file)
     if stat and bundle.unzipped((stat.size, len(described))) > bundle.LIMIT:

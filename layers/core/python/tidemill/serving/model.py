@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tidemill.errors import ArtifactCorrupt, ModelNotReady
 from tidemill.serving.faults import refused
+from tidemill.serving.forms import SKOPS, file_of, form_of
 from tidemill.serving.instances import Column, Features
 from tidemill.serving.values import Fault
 
@@ -74,25 +75,29 @@ def load(package: str = PACKAGE, bucket: Callable[[], Any] | None = None) -> Mod
     files = Path(found.origin).parent
     document = json.loads((files / "model.json").read_bytes())
     try:
-        body = (files / "model.onnx").read_bytes()
+        body = (files / file_of(document)).read_bytes()
     except FileNotFoundError:
         from tidemill.serving import bucket_model  # most models are in their layer
 
-        return _of(document, bucket_model.path(files, document, "model.onnx", bucket))
+        return _of(document, bucket_model.path(files, document, file_of(document), bucket))
     return opened(document, body)
 
 
 def opened(document: Mapping[str, Any], body: bytes) -> Model:
-    """The model of that `model.json` and `model.onnx`. Raises ArtifactCorrupt as `load` does."""
-    digest = hashlib.sha256(body).hexdigest()
-    if digest != document["sha256"]["model.onnx"]:
-        raise ArtifactCorrupt(f"model.onnx has SHA-256 {digest}, not the registered one; release the model again")
+    """The model of that `model.json` and its file. Raises ArtifactCorrupt as `load` does."""
+    digest, file = hashlib.sha256(body).hexdigest(), file_of(document)
+    if digest != document["sha256"][file]:
+        raise ArtifactCorrupt(f"{file} has SHA-256 {digest}, not the registered one; release the model again")
     return _of(document, body)
 
 
 def _of(document: Mapping[str, Any], source: bytes | str) -> Model:
     """The model of a file whose digest was checked: of its bytes, or of its path."""
-    from tidemill.serving.onnx_session import session
-
     features = Features(document["features"], document.get("serving"))
-    return Model(document, features, session(source, features.inputs()))
+    if form_of(document) == SKOPS:
+        from tidemill.serving import skops_session
+
+        return Model(document, features, skops_session.session(source, features.inputs(), document))
+    from tidemill.serving import onnx_session
+
+    return Model(document, features, onnx_session.session(source, features.inputs()))
