@@ -19,7 +19,7 @@ FUNCTIONS = (
     Work(
         "publish_version", ("core",), memory=1024, seconds=300,
         may=(
-            *reads("models", "releases"), *writes("releases"), *table(),
+            *reads("models", versions=True), *reads("releases"), *writes("releases"), *table(),
             *publishes_models(), *reads_alias(),
         ),
     ),
