@@ -129,6 +129,9 @@ def test_a_model_in_its_training_form_has_that_in_its_bundle_and_says_so(by_skop
     other.register(other.run(RUN))
     as_onnx = other.fact(FOLDER + "model.json")
     assert "form" not in as_onnx
+    line = "| served in | its training form, as ONNX answers otherwise |"
+    cards = [each.objects.get(FOLDER + "card.md").decode().splitlines() for each in (by_skops, other)]
+    assert [line in card for card in cards] == [True, False]
     assert as_onnx["identity"] != json.loads(found["model.json"])["identity"]
 
 

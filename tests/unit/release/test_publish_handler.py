@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.release.test_endpoints import FORMS, Lambda, layers
 from tidemill import names, projects, settings
 from tidemill.adapters import wiring
 
@@ -34,3 +35,19 @@ def test_a_release_is_told_the_room_for_its_model(world: Any, monkeypatch: pytes
     )
     assert function.handler(event, context)["function_version"] == "2"
     assert world.endpoints.bundles == [names.release("tides", "tides-v00003") + "bundle.zip"]
+
+
+def test_the_endpoints_are_told_the_layers_in_which_forms_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Lambda()
+    told = {names.ENV_STAGE: "dev", names.ENV_BUCKET: "bucket", names.ENV_TABLE: "table"}
+    told[names.ENV_ENDPOINT_LAYERS] = json.dumps(FORMS)
+    monkeypatch.setattr(wiring, "settings", lambda: settings.from_environment(told))
+    monkeypatch.setattr(wiring, "client", lambda name: service)
+    wiring.endpoints.cache_clear()
+    try:
+        version = wiring.endpoints().publish(
+            "tides", bundle_key="bundle.zip", model_version=1, identity="f" * 64, kind="skops"
+        )
+    finally:
+        wiring.endpoints.cache_clear()
+    assert layers(service, version)[1:3] == FORMS["skops"]
