@@ -5,6 +5,7 @@ Every command and the story work through it; what it hands out are the library's
 """
 
 import json
+import os
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,7 @@ from botocore.exceptions import ClientError
 from cli.api import Api
 from cli.connection import Connection, connect
 from cli.errors import NotFound, Refused
-from tidemill import names
+from tidemill import names, token_names
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
 from tidemill.adapters.workflows import StepFunctionsWorkflows
@@ -23,16 +24,20 @@ LONGEST_CAUSE = 600  # characters; what follows is a stack trace
 
 
 class Deployment:
-    """What is deployed as `stage`. Raises NotFound for a thing that the deployment did not write down."""
+    """What is deployed as `stage`. Raises NotFound for a thing that the deployment did not write down. `token`, if
+    there is one, is what the API is sent in place of a signature."""
 
     def __init__(self, stage: str, connection: Connection) -> None:
         self.stage = stage
         self.connection = connection
+        self.token = os.environ.get(token_names.ENV_TOKEN) or None
 
     @classmethod
-    def of(cls, stage: str) -> "Deployment":
+    def of(cls, stage: str, token: str | None = None) -> "Deployment":
         """The deployment of that stage, reached the way the stage is reached."""
-        return cls(stage, connect(stage))
+        deployment = cls(stage, connect(stage))
+        deployment.token = token or deployment.token
+        return deployment
 
     def client(self, service: str) -> Any:
         return self.connection.client(service)
@@ -89,7 +94,7 @@ class Deployment:
 
     @cached_property
     def api(self) -> Api:
-        return Api(self.parameter("api-url"), self.connection.session)
+        return Api(self.parameter("api-url"), self.connection.session, self.token)
 
     @cached_property
     def workflows(self) -> StepFunctionsWorkflows:

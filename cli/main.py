@@ -24,6 +24,7 @@ from cli.commands import (
     serving,
     subjects,
     sweep,
+    tokens,
     train,
 )
 from cli.errors import CliError
@@ -76,6 +77,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")
 app.add_typer(release.app, name="release")
 app.add_typer(monitor.app, name="monitor")
+app.add_typer(tokens.app, name="tokens")
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def download(deployment: Deployment, place: Place, folder: Path, arrived: Callab
         for key in deployment.objects.keys(place.outputs):
             target = folder / Path(key).name
             report = scoring.read(deployment.objects, place.report(int(target.stem.removeprefix("part-"))))
-            if not target.exists() or _sha256(target) != report["sha256"]:
+            if not target.exists() or sha256_of(target) != report["sha256"]:
                 body = scoring.verified(deployment.objects, key, report["sha256"])
                 half = target.with_suffix(".part")
                 half.write_bytes(body)
@@ -144,7 +144,7 @@ def _stored(deployment: Deployment, project: str, source: str) -> list[Input]:
 
 def _up(deployment: Deployment, project: str, wish: uploading.Wish, uploaded: uploading.Progress) -> Input:
     """The file in the bucket; one that lies there already is not sent again."""
-    digest = _sha256(wish.file)
+    digest = sha256_of(wish.file)
     key = scoring.unscored(project, f"{digest[:_DIGITS]}/{wish.path}")
     stat = deployment.objects.head(key)
     if stat is not None and stat.size == wish.size:
@@ -163,7 +163,7 @@ def _up(deployment: Deployment, project: str, wish: uploading.Wish, uploaded: up
     return Input(wish.path, key, stat.version_id, stat.size, digest)
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK):

@@ -51,11 +51,13 @@ class Endpoint(Construct):
             around=shared.around,
             name=names.endpoint_function(self._stage.name, project.name),
             environment=endpoint_environment(project, shared.around),
+            concurrency=project.serving.concurrency,
         )
         self.alias = self._live()
         shared.api.route(f"POST /projects/{project.name}/predict", scope=self, function_arn=self.alias.ref)
         self._capture()
         self._watch_errors()
+        self._watch_artifacts()
         self._watch_drift()
 
     def _live(self) -> lambda_.CfnAlias:
@@ -100,6 +102,21 @@ class Endpoint(Construct):
                 "FunctionName": self.predict.name,
                 "Resource": f"{self.predict.name}:{names.LIVE_ALIAS}",
             },
+            topic=self._shared.topic,
+        )
+
+    def _watch_artifacts(self) -> None:
+        alarm(
+            self,
+            "Artifacts",
+            name=f"tidemill-{self._stage.name}-artifacts-{self.project.name}",
+            description=(
+                f"A model file of {self.project.name} is not what was registered, and was refused: "
+                "docs/operations/artifacts-alarm.md"
+            ),
+            namespace=names.METRIC_NAMESPACE,
+            metric=names.METRIC_ARTIFACTS_REFUSED,
+            dimensions={names.DIMENSION_PROJECT: self.project.name},
             topic=self._shared.topic,
         )
 

@@ -67,6 +67,7 @@ class Function(Construct):
         around: Surroundings,
         name: str | None = None,
         environment: Mapping[str, str] | None = None,
+        concurrency: int | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         stage = around.stage
@@ -93,6 +94,7 @@ class Function(Construct):
             role=self.role.without_policy_updates(),
             log_group=self.logs,
             tracing=lambda_.Tracing.ACTIVE,
+            reserved_concurrent_executions=concurrency,
             environment={
                 "POWERTOOLS_SERVICE_NAME": word,
                 "POWERTOOLS_METRICS_NAMESPACE": names.METRIC_NAMESPACE,

@@ -8,6 +8,8 @@ from the constructs. A `*` needs a reason, which `infra/nag.py` hands to cdk-nag
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tidemill import token_names
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -79,9 +81,21 @@ def table() -> tuple[Grant, ...]:
     )
 
 
+def tokens() -> tuple[Grant, ...]:
+    """Get the rows of API tokens and note their use; no other partition of the table."""
+    rows = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [token_names.PK_TOKENS]}}
+    return (Grant(("dynamodb:GetItem", "dynamodb:UpdateItem"), ("{table}",), conditions=rows),)
+
+
 def starts(machine: str) -> tuple[Grant, ...]:
     """Start executions of that state machine, and see the ones that run."""
     return (Grant(("states:StartExecution",), (f"{{machine-{machine}}}",)),)
+
+
+def guards() -> tuple[Grant, ...]:
+    """Make and remove the alarms on challengers."""
+    actions = ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm")
+    return (Grant(actions, ("{guards}",), "the guards of this stage's projects, which alone are named so"),)
 
 
 _ENDPOINTS = "the endpoints of this stage's projects, which alone are named so"
@@ -115,3 +129,8 @@ def reads_alias() -> tuple[Grant, ...]:
 def moves_alias() -> tuple[Grant, ...]:
     """Read and move the alias `live` of the endpoints."""
     return (Grant(("lambda:GetAlias", "lambda:UpdateAlias"), ("{endpoints}", "{endpoints}:live"), _ENDPOINTS),)
+
+
+def asks_endpoints() -> tuple[Grant, ...]:
+    """Invoke versions of the endpoint functions."""
+    return (Grant(("lambda:InvokeFunction",), ("{endpoints}:*",), _NUMBERS),)

@@ -28,6 +28,7 @@ USD_A_MONTH = {"AWS::CloudWatch::Alarm": 0.10, "AWS::CloudWatch::Dashboard": 3.0
 BY_USE = frozenset(
     (
         "AWS::ApiGatewayV2::Api",
+        "AWS::ApiGatewayV2::Authorizer",
         "AWS::ApiGatewayV2::Integration",
         "AWS::ApiGatewayV2::Route",
         "AWS::ApiGatewayV2::Stage",

@@ -23,8 +23,9 @@ from infra.serving import Serving
 from infra.stages import Stage
 from infra.state_stack import StateStack
 from infra.training import Training
-from tidemill import names
+from tidemill import names, token_names
 from tidemill.projects import Project
+from tidemill.release import guard_names
 
 
 class PlatformStack(Stack):
@@ -55,11 +56,11 @@ class PlatformStack(Stack):
             stage=stage,
             layers=layers,
             failures=self.failures,
-            environment=environment(stage, state),
+            environment=environment(stage, state, self.topic),
             arns=self._arns(state),
         )
-        api = HttpApi(self, "Api", stage=stage)
         monitoring, serving = self._stages(around, bucket=state.bucket.bucket_name)
+        api = HttpApi(self, "Api", stage=stage, projects=projects, asks=serving.authorize_request)
         serving.answer(api)
         shared = Shared(around, api, monitoring, serving.deliver_capture, self.topic)
         self.endpoints = {
@@ -76,7 +77,7 @@ class PlatformStack(Stack):
         around.arns["machine-training"] = training.machine.arn
         data = Data(self, "Data", around=around, bucket=bucket, training=training.machine)
         monitoring = Monitoring(self, "Monitoring", around=around, training=training.machine)
-        serving = Serving(self, "Serving", around=around)
+        serving = Serving(self, "Serving", around=around, bucket=bucket)
         self.machines = {
             "data": data.machine,
             "training": training.machine,
@@ -140,6 +141,12 @@ class PlatformStack(Stack):
             "layers": lambda_arn("layer", f"tidemill-{self.stage.name}-*"),
             "model-layers": lambda_arn("layer", names.model_layer(self.stage.name, "*")),
             "endpoints": lambda_arn("function", names.endpoint_function(self.stage.name, "*")),
+            "guards": self.format_arn(
+                service="cloudwatch",
+                resource="alarm",
+                resource_name=guard_names.all_alarms(self.stage.name),
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            ),
         }
 
     def _watch(self) -> None:
@@ -171,6 +178,7 @@ class PlatformStack(Stack):
             "data-bucket": state.bucket.bucket_name,
             "table": state.table.table_name,
             "api-url": api.url,
+            "auth": self.stage.auth,
             **{f"state-machine/{word}": machine.arn for word, machine in self.machines.items()},
             **{f"function/{function.work.name}": function.name for function in self.functions},
             **{f"endpoint/{name}": endpoint.predict.name for name, endpoint in self.endpoints.items()},
@@ -187,16 +195,18 @@ class PlatformStack(Stack):
             )
 
 
-def environment(stage: Stage, state: StateStack) -> dict[str, str]:
+def environment(stage: Stage, state: StateStack, topic: sns.ITopic) -> dict[str, str]:
     """What the functions know of their deployment (`tidemill/settings.py` reads it)."""
     overrides = {
         names.ENV_LOOK_SECONDS: stage.look_seconds,
         names.ENV_COOL_DOWN_SECONDS: stage.cool_down_seconds,
         names.ENV_SPLIT_BYTES: stage.split_bytes,
         names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
+        token_names.ENV_AUTH: None if stage.auth == "iam" else stage.auth,
     }
     return {
         names.ENV_BUCKET: state.bucket.bucket_name,
         names.ENV_TABLE: state.table.table_name,
+        names.ENV_ALARM_TOPIC: topic.topic_arn,
         **{name: str(value) for name, value in overrides.items() if value is not None},
     }

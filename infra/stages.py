@@ -1,6 +1,9 @@
 """The stages, and everything in which they differ: settings only, never structure."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Auth = Literal["iam", "jwt", "token"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,27 @@ class Stage:
     one, no run can compute on SageMaker. The embedded cloud runs the program itself."""
     split_bytes: int | None = None
     """If given, takes the place of the size above which files are read in parts."""
+    auth: Auth = "iam"
+    """Who may call the API: who signs with IAM credentials that are granted it; who brings a JWT of `jwt_issuer`;
+    who brings a token of `tidemill tokens`. `GET /health` is open to all (docs/serving.md)."""
+    jwt_issuer: str | None = None
+    """The issuer (`iss`) of an OpenID Connect provider, `https://…`; its keys are found from there."""
+    jwt_audience: tuple[str, ...] = ()
+    """The audiences (`aud`, or `client_id`) of which a JWT must name one."""
+    jwt_scopes: bool = True
+    """A JWT needs the scope `tidemill/<project>/<action>`. False: it opens everything, whatever its scopes."""
+
+    def __post_init__(self) -> None:
+        if self.auth == "jwt" and not (self.jwt_issuer and self.jwt_issuer.startswith("https://")):
+            raise ValueError(
+                f"stage {self.name}: auth jwt needs the issuer, not {self.jwt_issuer!r}; "
+                "set jwt_issuer to its https:// address"
+            )
+        if self.auth == "jwt" and not self.jwt_audience:
+            raise ValueError(
+                f"stage {self.name}: auth jwt needs an audience, or tokens for other programs would open this "
+                "API; set jwt_audience"
+            )
 
 
 LOCAL = Stage(

@@ -50,6 +50,7 @@ class StateStack(Stack):
                     id="unfinished-uploads", abort_incomplete_multipart_upload_after=Duration.days(7)
                 ),
                 _gone_after("uploads", names.INCOMING, days=self.stage.upload_days),
+                _gone_after("uploaded-outcomes", names.INCOMING_OUTCOMES, days=self.stage.upload_days),
                 _gone_after("unscored", names.UNSCORED, days=self.stage.upload_days),
                 _gone_after("quarantine", names.QUARANTINE, days=self.stage.quarantine_days),
             ],

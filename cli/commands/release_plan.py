@@ -137,10 +137,10 @@ def _captured(problem: Project, days: float, stage: str) -> Facts | None:
     rules = problem.rollout
     measure = Measure(rules.measured(problem.task), problem.recipe.costs, rules.unit, rules.covariate)
     until = datetime.now(UTC)
-    span = {"since": until - timedelta(days=days), "until": until}
+    span: dict[str, Any] = {"since": until - timedelta(days=days), "until": until}
     objects, name, variant = deployment.objects, problem.name, str(champion["function_version"])
     requests = experiment.read_requests(objects, name, **span, covariate=measure.covariate)
-    known = experiment.read_outcomes(objects, name, **span)
+    known = experiment.read_outcomes(objects, name, requests=requests, **span)
     (arm,) = experiment.arms(requests, known, variants=[variant], measure=measure)
     if not arm.requests:
         return None
@@ -157,6 +157,11 @@ def _facts(problem: Project, traffic: Facts, difference: float, power: float, se
     from tidemill.release.verdict import limits
 
     rules = problem.rollout
+    if not rules.shares():
+        raise Usage(
+            f"rollout.plan of {problem.name} is {', '.join(rules.plan)}, which has no two arms side by side: it"
+            f" lasts {rules.watch_minutes:g} minutes, whatever the traffic"
+        )
     known = Traffic(traffic["sd"], traffic["units_per_day"], traffic["requests_per_day"], traffic["tails"])
     if known.sd <= 0 or known.units_per_day <= 0:
         raise Usage(

@@ -11,6 +11,7 @@ from tidemill import projects
 from tidemill.adapters import wiring
 from tidemill.observability import logger, now
 from tidemill.release.publish_version import publish_version
+from tidemill.release.soundness import counted
 from tidemill.settings import settings
 
 
@@ -23,13 +24,15 @@ class Event(BaseModel, frozen=True):
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
-    return publish_version(
-        problem=projects.load(request.project),
-        model_version=request.model_version,
-        release_id=request.release_id,
-        objects=wiring.objects(),
-        index=wiring.index(),
-        endpoints=wiring.endpoints(),
-        room=settings().model_room,
-        clock=now,
-    )
+    with counted(request.project, clock=now, write=print):
+        return publish_version(
+            problem=projects.load(request.project),
+            model_version=request.model_version,
+            release_id=request.release_id,
+            objects=wiring.objects(),
+            index=wiring.index(),
+            endpoints=wiring.endpoints(),
+            guards=wiring.guards(),
+            room=settings().model_room,
+            clock=now,
+        )

@@ -11,6 +11,7 @@ from tidemill import projects
 from tidemill.adapters import wiring
 from tidemill.observability import logger, now
 from tidemill.release.register_model import register_model
+from tidemill.release.soundness import counted
 
 
 class Event(BaseModel, frozen=True):
@@ -22,10 +23,11 @@ class Event(BaseModel, frozen=True):
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
-    return register_model(
-        problem=projects.load(request.project),
-        run_id=request.run_id,
-        objects=wiring.objects(),
-        index=wiring.index(),
-        clock=now,
-    )
+    with counted(request.project, clock=now, write=print):
+        return register_model(
+            problem=projects.load(request.project),
+            run_id=request.run_id,
+            objects=wiring.objects(),
+            index=wiring.index(),
+            clock=now,
+        )

@@ -1,6 +1,7 @@
 """State `SettleRelease`, last of `release`, and what a person's promotion or rollback invokes.
 
-Writes the decision, the pointer, the release's row, the models' states, an audit entry, and the alias `live`.
+Writes the decision, the pointer, the release's row, the models' states, an audit entry, the alias `live`, and
+removes the alarms on the challenger.
 """
 
 from typing import Any, Literal
@@ -32,5 +33,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         objects=wiring.objects(),
         index=wiring.index(),
         endpoints=wiring.endpoints(),
+        guards=wiring.guards(),
         clock=now,
     )

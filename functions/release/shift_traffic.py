@@ -1,6 +1,7 @@
 """State `ShiftTraffic` of `release`: gives the challenger the share of a step.
 
-Writes the pointer, the release's row, an audit entry, and the alias `live`.
+Writes the pointer, the release's row, an audit entry, the alarms on the challenger, and the alias
+`live`.
 """
 
 from typing import Any
@@ -30,5 +31,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         objects=wiring.objects(),
         index=wiring.index(),
         endpoints=wiring.endpoints(),
+        guards=wiring.guards(),
         clock=now,
     )

@@ -11,9 +11,12 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
 
+from tidemill import names
 from tidemill.errors import TidemillError
 from tidemill.serving.endpoint import respond
-from tidemill.serving.model import load
+from tidemill.serving.model import load_served
+
+PROJECT = os.environ.get(names.ENV_PROJECT)
 
 
 def _bucket() -> Any:
@@ -23,7 +26,7 @@ def _bucket() -> Any:
     return model_bucket()
 
 
-_model = lru_cache(maxsize=1)(partial(load, bucket=_bucket))
+_model = lru_cache(maxsize=1)(partial(load_served, project=PROJECT, bucket=_bucket))
 with suppress(TidemillError):
     # While Lambda initializes it grants a whole processor; the first request finds the model loaded. What is wrong
     # with the model, if anything, each request is told.
@@ -38,4 +41,5 @@ def handler(event: Any, context: Any) -> Any:
         variant=os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         at=datetime.now(UTC),
         write=print,
+        project=PROJECT,
     )

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from local.extensions import (
     alarm_actions,
     alarm_evaluation,
+    alarm_resources,
     alias_weights,
     composite_alarms,
     embedded_metrics,
@@ -21,6 +22,7 @@ from local.extensions import (
     http_api,
     invocation_room,
     lambda_actions,
+    lambda_metrics,
     object_events,
     object_ranges,
     python_runtime,
@@ -74,6 +76,8 @@ def install(*, rng: random.Random) -> Background:
     object_ranges.install()
     http_api.install()
     lambda_actions.install()
+    alarm_resources.install()
+    lambda_metrics.install()
     service_permissions.install()
     sagemaker.install()
     return Background(deliveries)

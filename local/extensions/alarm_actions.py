@@ -35,6 +35,8 @@ def configuration(alarm: Alarm) -> dict[str, Any]:
     described = {"description": alarm["AlarmDescription"]} if alarm.get("AlarmDescription") else {}
     if "AlarmRule" in alarm:
         return {**described, "alarmRule": alarm["AlarmRule"]}
+    if alarm.get("Metrics"):
+        return {**described, "metrics": [query(each) for each in alarm["Metrics"]]}
     metric = {
         "namespace": alarm["Namespace"],
         "name": alarm["MetricName"],
@@ -44,6 +46,22 @@ def configuration(alarm: Alarm) -> dict[str, Any]:
     stat = {"metric": metric, "period": alarm["Period"], "stat": statistic}
     identity = uuid.uuid5(uuid.NAMESPACE_URL, alarm["AlarmArn"])
     return {**described, "metrics": [{"id": str(identity), "metricStat": stat, "returnData": True}]}
+
+
+def query(asked: Alarm) -> dict[str, Any]:
+    """One of the metrics, or the expression, of an alarm on metric math."""
+    found: dict[str, Any] = {"id": asked["Id"], "returnData": asked.get("ReturnData", True)}
+    if label := asked.get("Label"):
+        found["label"] = label
+    if "Expression" in asked:
+        return {**found, "expression": asked["Expression"]}
+    stat, metric = asked["MetricStat"], asked["MetricStat"]["Metric"]
+    of = {
+        "namespace": metric["Namespace"],
+        "name": metric["MetricName"],
+        "dimensions": cloudwatch._dims_from_list(metric.get("Dimensions") or []),
+    }
+    return {**found, "metricStat": {"metric": of, "period": stat["Period"], "stat": stat["Stat"]}}
 
 
 def previous_state(alarm: Alarm, value: str, history: list[dict[str, Any]]) -> dict[str, Any]:

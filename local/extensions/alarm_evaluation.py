@@ -4,21 +4,24 @@ MiniStack compares every data point of the metric's name, whatever its dimension
 through the API. Here an alarm reads the one metric of its namespace, name and dimensions, needs M of N periods
 (`DatapointsToAlarm` of `EvaluationPeriods`), treats missing data as configured
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html), and is looked at
-every second, so that it also returns to OK by itself.
+every second, so that it also returns to OK by itself. Alarms on metric math (`Metrics`) are evaluated, which
+MiniStack drops; `metric_math` says what of it is understood.
 
 Differs from CloudWatch: the periods are counted back from now and the current one is looked at while it fills,
-so that an alarm follows a data point within seconds; nothing older than the evaluation periods is looked at;
-metric math and anomaly detection are not supported.
+so that an alarm follows a data point within seconds; nothing older than the evaluation periods is looked at; there
+is no anomaly detection.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import cloudwatch
+
+from local.extensions import metric_math
 
 Alarm = dict[str, Any]
 Point = dict[str, Any]
@@ -48,6 +51,33 @@ def values(alarm: Alarm, points: Sequence[Point], *, now: float) -> list[float |
         stats = cloudwatch._calc_stats(within)
         found.append(cloudwatch._stat_value(stats, statistic, within) if stats else None)
     return found
+
+
+def of_metric(settings: Alarm, metric: Alarm, *, now: float) -> list[float | None]:
+    """`values` of the one metric of that namespace, name and dimensions."""
+    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(metric.get("Dimensions") or []))
+    points = cloudwatch._metrics.get((metric["Namespace"], metric["MetricName"], dimensions)) or []
+    return values(settings, list(points), now=now)
+
+
+def of_math(alarm: Alarm, *, now: float) -> list[float | None]:
+    """`values` of the expression that the alarm returns. Raises `metric_math.Unknown`."""
+    columns: dict[str, list[float | None]] = {}
+    for query in alarm["Metrics"]:
+        if stat := query.get("MetricStat"):
+            settings = {
+                "Period": stat["Period"],
+                "EvaluationPeriods": alarm["EvaluationPeriods"],
+                "ExtendedStatistic": stat["Stat"],
+                "Unit": stat.get("Unit"),
+            }
+            columns[query["Id"]] = of_metric(settings, stat["Metric"], now=now)
+    (returned,) = [query for query in alarm["Metrics"] if query.get("ReturnData", True)]
+    if "MetricStat" in returned:
+        return columns[returned["Id"]]
+    tree = metric_math.parse(returned["Expression"])
+    rows = range(alarm["EvaluationPeriods"])
+    return [metric_math.value(tree, {name: column[row] for name, column in columns.items()}) for row in rows]
 
 
 def state(alarm: Alarm, found: Sequence[float | None]) -> str:
@@ -92,17 +122,14 @@ def reason(alarm: Alarm, found: Sequence[float | None], new: str) -> str:
 
 def evaluate(alarm: Alarm) -> None:
     """Look at the alarm's metric now; on a change of state record it, run the actions, tell composite alarms."""
-    if (
-        not alarm.get("Namespace")
-        or not alarm.get("MetricName")
-        or alarm.get("ComparisonOperator") not in COMPARISONS
-    ):
+    watched = alarm.get("Metrics") or (alarm.get("Namespace") and alarm.get("MetricName"))
+    if not watched or alarm.get("ComparisonOperator") not in COMPARISONS:
         return
-    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
     now = time.time()
     with _transition:
-        points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions)) or []
-        found = values(alarm, list(points), now=now)
+        if cloudwatch._alarms.get(alarm["AlarmName"]) is not alarm:
+            return  # deleted, or put anew, since the look began
+        found = of_math(alarm, now=now) if alarm.get("Metrics") else of_metric(alarm, alarm, now=now)
         old, new = alarm["StateValue"], state(alarm, found)
         if new == old:
             return
@@ -125,4 +152,23 @@ def look() -> None:
 
 
 def install() -> None:
+    put: Callable[..., Any] = cloudwatch._put_metric_alarm
+
+    def put_with_math(params: Any, body: Any, is_cbor: bool, is_json: bool = False) -> Any:
+        """boto3 sends JSON; metrics of the old query protocol are dropped as before."""
+        if not body.get("Metrics"):
+            return put(params, body, is_cbor, is_json)
+        alarm = {"Period": 60, **body, "StateValue": "OK"}
+        try:
+            of_math(alarm, now=time.time())
+        except ValueError as error:
+            return cloudwatch._error("ValidationError", str(error), 400, use_json=is_json, use_cbor=is_cbor)
+        with _transition:
+            answer = put(params, body, is_cbor, is_json)
+            if kept := cloudwatch._alarms.get(body["AlarmName"]):
+                kept["Metrics"] = body["Metrics"]
+                evaluate(kept)
+        return answer
+
     cloudwatch._evaluate_alarm = evaluate
+    cloudwatch._put_metric_alarm = put_with_math

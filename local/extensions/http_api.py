@@ -4,17 +4,20 @@ The address MiniStack gives an API, `<api id>.execute-api.localhost`, resolves o
 `*.localhost`. Here `ApiEndpoint` (of the API, and of `AWS::ApiGatewayV2::Api` in a template) is
 `http://127.0.0.1:<port>/_aws/execute-api/<api id>`, which MiniStack serves too, so that the same template works
 on AWS and here. A function that fails answers 500 `{"message": "Internal Server Error"}`, as on AWS, and not
-with its error.
+with its error. A JWT that does not say when it ends opens nothing, as on AWS.
 """
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ministack.services import apigateway, lambda_svc
 from ministack.services.cloudformation import provisioners
 
+Validated = tuple[dict[str, Any] | None, list[str] | None, tuple[Any, ...] | None]
+"""Claims and scopes, or the refusal."""
+Validate = Callable[..., Awaitable[Validated]]
 API_TYPE = "AWS::ApiGatewayV2::Api"
 
 
@@ -30,6 +33,19 @@ def internal_error() -> dict[str, Any]:
         "headers": {"Content-Type": "application/json"},
         "body": json.dumps({"message": "Internal Server Error"}),
     }
+
+
+def needs_end(validate: Validate) -> Validate:
+    """As `validate`, for JWTs that say when they end: `exp` is required
+    (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html)."""
+
+    async def validated(*args: Any) -> Validated:
+        claims, scopes, refusal = await validate(*args)
+        if refusal is None and "exp" not in (claims or {}):
+            return None, None, apigateway._jwt_unauthorized()
+        return claims, scopes, refusal
+
+    return validated
 
 
 def install() -> None:
@@ -57,5 +73,6 @@ def install() -> None:
         return respond(result)
 
     provisioners._RESOURCE_HANDLERS[API_TYPE]["create"] = create_resource
+    apigateway._validate_jwt_authorizer = needs_end(apigateway._validate_jwt_authorizer)
     apigateway._create_api = create_api
     lambda_svc.lambda_execute_result_to_api_proxy_response = respond_without_details

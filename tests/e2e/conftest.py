@@ -57,7 +57,12 @@ BARGES = {
     },
     "compute": {"kind": "sagemaker", "instance_count": 2},
 }
+# `diamonds` whose releases nothing but a guard ends within minutes: no outcomes are sent.
+SHOALS = {
+    "rollout": {"steps": [0.5], "margin": 50000, "min_units": 100_000, "guardrails": {"min_requests": 8}},
+}
 MORE = {"pebbles": ("diamonds", PEBBLES), "ferries": ("flights", FERRIES), "barges": ("flights", BARGES)}
+MORE["shoals"] = ("diamonds", SHOALS)
 
 
 def with_more(folder: Path) -> Path:

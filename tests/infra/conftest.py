@@ -83,10 +83,11 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
         *,
         nag: bool = False,
         packages: str = "",
+        projects: Any = None,
         serving: Mapping[str, dict[str, Any]] | None = None,
         **settings: Any,
     ) -> Assembly:
-        projects = read(ROOT / "projects")
+        projects = read(ROOT / "projects") if projects is None else projects
         for name, changes in (serving or {}).items():
             changed = projects[name].serving.model_copy(update=changes)
             projects[name] = projects[name].model_copy(update={"serving": changed})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra import function, layers
+from tidemill.adapters.guards import PAGE
 
 PROJECTS = ("diamonds", "flights", "wines")
 
@@ -180,3 +181,38 @@ def test_a_release_knows_the_layers_in_which_the_forms_of_models_differ(any_stag
     text = "".join(part if isinstance(part, str) else names_of[part["Ref"]] for part in found["Fn::Join"][1])
     prefix = f"tidemill-{any_stage.stage}-"
     assert json.loads(text) == {"onnx": [f"{prefix}serve"], "skops": [f"{prefix}numeric", f"{prefix}ml"]}
+
+
+def test_the_artifacts_alarm_reads_the_metric_as_endpoint_and_release_write_it(any_stage, of_kind) -> None:
+    from datetime import UTC, datetime
+
+    from tidemill import names
+    from tidemill.serving.metrics import metrics_line
+
+    counts = {names.METRIC_ARTIFACTS_REFUSED: 1}
+    alarms = {
+        alarm["AlarmName"]: alarm for alarm in of_kind(any_stage.platform, "AWS::CloudWatch::Alarm").values()
+    }
+    watching = alarms[f"tidemill-{any_stage.stage}-artifacts-flights"]
+    dimensions = {each["Name"]: each["Value"] for each in watching["Dimensions"]}
+    for variant in (None, "3"):
+        line = json.loads(metrics_line("flights", counts, datetime(2026, 5, 4, tzinfo=UTC), variant=variant))
+        (written,) = line["_aws"]["CloudWatchMetrics"]
+        assert (watching["Namespace"], watching["MetricName"]) == (
+            written["Namespace"],
+            written["Metrics"][0]["Name"],
+        )
+        assert set(dimensions) in [set(each) for each in written["Dimensions"]]
+        assert dimensions == {name: line[name] for name in dimensions}
+
+
+def test_a_page_that_an_alarm_names_exists(dev, of_kind) -> None:
+    named = {
+        word.rstrip(".")
+        for alarm in of_kind(dev.platform, "AWS::CloudWatch::Alarm").values()
+        for word in alarm["AlarmDescription"].split()
+        if word.startswith("docs/")
+    }
+    assert named == {"docs/operations/artifacts-alarm.md"}
+    root = Path(__file__).resolve().parents[2]
+    assert all((root / page).is_file() for page in (*named, PAGE))

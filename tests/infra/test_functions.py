@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from infra import data, monitoring, release, serving, training
+from infra import data, monitoring, outcomes, release, serving, training
 from infra.function import Work
 from infra.grants import (
+    asks_endpoints,
+    guards,
     lists_versions,
     moves_alias,
     publishes_models,
@@ -17,6 +19,7 @@ from infra.grants import (
     starts,
     table,
     table_reads,
+    tokens,
     writes,
 )  # fmt: skip
 
@@ -26,8 +29,18 @@ WORKS: dict[str, tuple[str, Work]] = {
     for word, works in (
         ("data", data.FUNCTIONS),
         ("training", training.FUNCTIONS),
-        ("release", release.FUNCTIONS),
-        ("serving", (serving.SERVE_API, serving.DELIVER_CAPTURE, serving.PREDICT, *serving.SCORING)),
+        ("release", (*release.FUNCTIONS, release.WITHDRAW_CHALLENGER)),
+        (
+            "serving",
+            (
+                serving.SERVE_API,
+                serving.AUTHORIZE_REQUEST,
+                serving.DELIVER_CAPTURE,
+                serving.PREDICT,
+                *serving.SCORING,
+            ),
+        ),
+        ("serving", (outcomes.TAKE_OUTCOMES,)),
         ("monitoring", monitoring.FUNCTIONS),
     )
     for work in works
@@ -35,10 +48,13 @@ WORKS: dict[str, tuple[str, Work]] = {
 IN_WORDS = {
     "T": table(),
     "T read": table_reads(),
+    "T tokens": tokens(),
     "publish the model layer": publishes_models(),
     "configure and publish the project's endpoint function": publishes_models(),
     "read its alias": reads_alias(),
+    "invoke versions of the project's endpoint function": asks_endpoints(),
     "read and update alias `live`": moves_alias(),
+    "make and remove the guards' alarms": guards(),
     "start training": starts("training"),
     "list versions of incoming": lists_versions("incoming"),
     "delete from incoming": removes("incoming"),
@@ -109,7 +125,8 @@ def test_no_handler_file_is_left_undeployed() -> None:
 
 def test_every_function_has_the_defaults(any_stage, of_kind) -> None:
     functions = of_kind(any_stage.platform, "AWS::Lambda::Function")
-    assert len(functions) == len(WORKS) - 1 + 3  # predict: one per project
+    # predict: one per project; authorize_request: where the API asks for tokens
+    assert len(functions) == len(WORKS) - 2 + 3
     for function in functions.values():
         assert function["Runtime"] == "python3.13"
         assert function["Architectures"] == ["x86_64"]
@@ -132,7 +149,7 @@ def test_what_nobody_waits_for_sends_its_failures_to_the_queue(dev, of_kind) -> 
     names = {each["FunctionName"]["Ref"] for each in invoked}
     asynchronous = {work.construct_id for _, work in WORKS.values() if work.asynchronous}
     assert {name for name in asynchronous if any(name in ref for ref in names)} == asynchronous
-    assert len(names) == len(asynchronous) == 2
+    assert len(names) == len(asynchronous) == 3
 
 
 def test_local_functions_take_third_party_packages_from_the_checkout(assembly, of_kind) -> None:

@@ -34,7 +34,7 @@ STARS = {
         for version, actions in {
             "": (*PUBLISHING, "GetAlias", "UpdateAlias"),
             ":live": ("GetAlias", "UpdateAlias"),
-            ":*": PUBLISHING,
+            ":*": (*PUBLISHING, "InvokeFunction"),
         }.items()
         for action in actions
     },
@@ -51,6 +51,10 @@ STARS = {
             "CreateLogGroup": "*", "DescribeLogStreams": "*",
             "CreateLogStream": "log-stream:*", "PutLogEvents": "log-stream:*",
         }.items()
+    },
+    **{
+        (f"cloudwatch:{action}", "alarm:tidemill-<stage>-guard-*"): "releases make and remove their alarms"
+        for action in ("DeleteAlarms", "PutMetricAlarm")
     },
     ("cloudwatch:PutMetricData", "*"): "the action knows no resources; held to SageMaker's namespaces",
     **{
@@ -101,7 +105,7 @@ def shortened(arn: str) -> str:
         r".*:(training-job|hyper-parameter-tuning-job)/tidemill-(local|dev|prod)-", r"\1:tidemill-<stage>-", arn
     )
     arn = re.sub(r".*:log-group:/aws/sagemaker", "log-group:/aws/sagemaker", arn)
-    return re.sub(r".*:(layer|function|execution):tidemill-(local|dev|prod)-", r"\1:tidemill-<stage>-", arn)
+    return re.sub(r".*:(layer|function|execution|alarm):tidemill-(local|dev|prod)-", r"\1:tidemill-<stage>-", arn)
 
 
 def test_every_star_has_its_reason_and_every_reason_its_star(any_stage, of_kind) -> None:
@@ -160,7 +164,9 @@ def test_nothing_may_delete_but_what_came_in(any_stage, of_kind) -> None:
         if deleting == ["s3:DeleteObjectVersion"]:
             assert {text(arn).rsplit("/", 2)[1] for arn in listed(statement["Resource"])} == {"incoming"}, role
         else:
-            assert deleting in ([], ["logs:DeleteLogDelivery"])
+            assert deleting in ([], ["logs:DeleteLogDelivery"], ["cloudwatch:DeleteAlarms"])
+            if deleting == ["cloudwatch:DeleteAlarms"]:
+                assert text(statement["Resource"]).endswith("-guard-*"), role
 
 
 @pytest.mark.parametrize("word", definitions.WORDS)

@@ -3,6 +3,7 @@
 import json
 
 from infra import definitions
+from tidemill.release import guard_names
 
 
 def test_every_route_asks_for_sigv4_but_health(any_stage, of_kind) -> None:
@@ -36,6 +37,18 @@ def test_an_upload_and_nothing_else_starts_the_data_machine(any_stage, of_kind) 
     (target,) = rule["Targets"]
     assert "DataMachine" in target["Arn"]["Ref"]
     assert "DeadLetterConfig" in target
+
+
+def test_an_upload_of_outcomes_reaches_their_function_and_nothing_else_does(any_stage, of_kind) -> None:
+    rules = of_kind(any_stage.platform, "AWS::Events::Rule").values()
+    (rule,) = [rule for rule in rules if rule["Name"].endswith("-outcomes")]
+    assert rule["EventPattern"]["source"] == ["aws.s3"]
+    assert rule["EventPattern"]["detail"]["object"] == {"key": [{"prefix": "incoming-outcomes/"}]}
+    (target,) = rule["Targets"]
+    assert "TakeOutcomes" in json.dumps(target["Arn"]) and "DeadLetterConfig" in target
+    permissions = of_kind(any_stage.platform, "AWS::Lambda::Permission").values()
+    allowed = [each for each in permissions if "TakeOutcomes" in json.dumps(each["FunctionName"])]
+    assert [each["Principal"] for each in allowed] == ["events.amazonaws.com"]
 
 
 def test_machines_are_logged_without_their_data_and_traced(any_stage, of_kind) -> None:
@@ -94,3 +107,33 @@ def test_no_stage_differs_from_another_in_the_kinds_of_what_it_deploys(assembly)
         return {kind: types.count(kind) for kind in set(types) if kind != "AWS::Lambda::LayerVersion"}
 
     assert kinds("dev") == kinds("prod") == kinds("local")
+
+
+def test_an_alarm_on_a_challenger_ends_its_release(any_stage, of_kind) -> None:
+    rules = {rule["Name"]: rule for rule in of_kind(any_stage.platform, "AWS::Events::Rule").values()}
+    rule = rules[f"tidemill-{any_stage.stage}-guards"]
+    assert rule["EventPattern"]["source"] == ["aws.cloudwatch"]
+    detail = rule["EventPattern"]["detail"]
+    prefixes = [each["prefix"] for each in detail["alarmName"]]
+    for kind in guard_names.KINDS:
+        named = guard_names.alarm(any_stage.stage, kind, "flights")
+        assert sum(named.startswith(prefix) for prefix in prefixes) == 1
+    assert detail["state"] == {"value": ["ALARM"]}
+    (target,) = rule["Targets"]
+    assert "WithdrawChallenger" in target["Arn"]["Fn::GetAtt"][0]
+    assert "DeadLetterConfig" in target
+    permitted = [
+        permission
+        for permission in of_kind(any_stage.platform, "AWS::Lambda::Permission").values()
+        if permission["FunctionName"] == target["Arn"]
+    ]
+    assert [each["Principal"] for each in permitted] == ["events.amazonaws.com"]
+
+
+def test_functions_know_the_topic_and_endpoints_their_project(any_stage, of_kind) -> None:
+    for function in of_kind(any_stage.platform, "AWS::Lambda::Function").values():
+        variables = function["Environment"]["Variables"]
+        if function["Handler"].startswith(("shift_traffic.", "settle_release.", "publish_version.")):
+            assert "Alarms" in variables["TIDEMILL_ALARM_TOPIC"]["Ref"]
+        if function["FunctionName"].endswith("-predict"):
+            assert f"-{variables['TIDEMILL_PROJECT']}-predict" in function["FunctionName"]

@@ -17,7 +17,7 @@ def test_the_data_bucket_keeps_versions_tells_of_uploads_and_is_closed_to_the_pu
 def test_only_uploads_and_what_was_refused_expire(any_stage, of_kind) -> None:
     rules = data_bucket(any_stage, of_kind)["LifecycleConfiguration"]["Rules"]
     expiring = {rule["Prefix"] for rule in rules if "ExpirationInDays" in rule}
-    assert expiring == {"incoming/", "unscored/", "quarantine/"}
+    assert expiring == {"incoming/", "incoming-outcomes/", "unscored/", "quarantine/"}
     assert any("AbortIncompleteMultipartUpload" in rule for rule in rules)
 
 

@@ -119,3 +119,40 @@ def test_a_number_that_is_no_json_never_leaves(api: Api, server: Server) -> None
     with pytest.raises(ValueError, match="JSON"):
         api.predict("flights", [{"rain": float("nan")}])
     assert server.got == []
+
+
+def test_a_token_is_sent_in_place_of_a_signature_and_needs_no_credentials(
+    monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
+    session = boto3.Session(region_name="eu-central-1")
+    monkeypatch.setattr(session, "get_credentials", lambda: None)
+    Api(f"http://127.0.0.1:{server.server_port}", session, " tm_app_secret\n").predict("flights", [{}])
+    headers = server.got[0][2]
+    assert headers["Authorization"] == "Bearer tm_app_secret"
+    assert "X-Amz-Date" not in headers
+
+
+@pytest.mark.parametrize(
+    ("status", "token", "said"),
+    [
+        (401, None, "give --token or set TIDEMILL_TOKEN"),
+        (403, None, "these credentials may not do this"),
+        (401, "tm_secret", "this token is not accepted"),
+        (403, "tm_secret", "this token does not open this"),
+        (500, "tm_secret", "Internal"),
+    ],
+)
+def test_a_refusal_says_what_to_do_and_never_the_token(
+    server: Server, status: int, token: str | None, said: str
+) -> None:
+    server.answer = status, b'{"message": "Internal"}'
+    session = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="eu-central-1")
+    with pytest.raises(ApiError, match=said) as caught:
+        Api(f"http://127.0.0.1:{server.server_port}", session, token).project("flights")
+    assert "tm_secret" not in str(caught.value)
+
+
+def test_nobody_there_does_not_show_the_token() -> None:
+    with pytest.raises(Refused, match="cannot be reached") as caught:
+        Api("http://127.0.0.1:9", boto3.Session(region_name="eu-central-1"), "tm_secret").project("flights")
+    assert "tm_secret" not in str(caught.value)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cli.api import Api
+from cli.commands.openapi import commands
 from tidemill import projects
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects
 from tidemill.serving.openapi.document import describe_api
@@ -22,7 +23,7 @@ def document(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     columns = {"late": {"type": "integer"}, "carrier": {"type": "category", "allowed": ["O'Hare $HOME `x`", "Ж"]}}
     fields = {"name": "flights", "description": "?", "task": "classification", "target": "late"}
     problem = projects.parse({**fields, "columns": columns, "features": ["carrier"]})
-    found = describe_api(problem=problem, server=URL, objects=MemoryObjects(), index=MemoryIndex())
+    found = describe_api(problem=problem, server=URL, auth="iam", objects=MemoryObjects(), index=MemoryIndex())
     monkeypatch.setattr(
         Api, "call", lambda api, method, path: {("GET", "/projects/flights/openapi.json"): found}[method, path]
     )
@@ -68,3 +69,18 @@ def test_a_project_that_is_not_deployed_has_none(run: Run, document: dict[str, A
     done = run("openapi", "ebb")
     assert done.exit_code != 0
     assert "deployed: diamonds, flights" in done.stderr
+
+
+@pytest.mark.parametrize("auth", ["jwt", "token"])
+def test_where_the_stage_asks_for_a_token_the_examples_send_one(auth: str) -> None:
+    problem = projects.parse(
+        {"name": "flights", "description": "?", "task": "regression", "target": "late",
+         "columns": {"late": {"type": "number"}, "wind": {"type": "number"}}, "features": ["wind"]}
+    )  # fmt: skip
+    found = describe_api(problem=problem, server=URL, auth=auth, objects=MemoryObjects(), index=MemoryIndex())
+    script = 'curl() { printf "%s\\n" "$@"; }\n' + "\n\n".join(commands(found, url=URL, region="eu-central-1"))
+    said = subprocess.run(
+        ["bash", "-c", script], env={"TIDEMILL_TOKEN": "tm_a b"}, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert said.count("Authorization: Bearer tm_a b") == said.count("-X") == 3
+    assert "--aws-sigv4" not in said and "--user" not in said

@@ -1,17 +1,21 @@
 """`tidemill predict` and `tidemill outcomes`, over an API that remembers; and how a run about classes is shown."""
 
+import gzip
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from cli import following, project_file
 from cli.api import Api
 from cli.commands import runs
 from cli.commands.serving import most_probable
+from tidemill.serving.take_outcomes import take_outcomes
 
 Run = Callable[..., Any]
 
@@ -29,78 +33,112 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return kept
 
 
-def project(monkeypatch: pytest.MonkeyPatch, **facts: Any) -> None:
-    """What the API tells of the project."""
-    monkeypatch.setattr(Api, "project", lambda api, name: {"project": name, **facts})
+def test_a_table_is_sent_as_it_is(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tables: list[bytes] = []
 
+    def send(api: Api, project: str, table: bytes) -> dict[str, int]:
+        tables.append(table)
+        return {"accepted": 2}
 
-TABLE = "prediction_id,outcome\nr.0,{}\nr.1,{}\n"
-
-
-@pytest.mark.parametrize(
-    ("told", "values", "expected"),
-    [
-        ({}, ("1", "0.0"), [1.0, 0.0]),
-        ({"classes": ["ebb", "7"]}, ("ebb", "7"), ["ebb", "7"]),
-    ],
-)
-def test_a_table_of_outcomes_is_read_as_the_project_is(
-    run: Run,
-    sent: list[Any],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    told: dict[str, Any],
-    values: tuple[str, str],
-    expected: list[Any],
-) -> None:
-    project(monkeypatch, **told)
+    monkeypatch.setattr(Api, "send_outcome_table", send)
     file = tmp_path / "happened.csv"
-    file.write_text(TABLE.format(*values))
+    file.write_text("prediction_id,outcome\nr.0,1\nr.1,0\n")
     done = run("outcomes", "flights", str(file))
-    assert done.exit_code == 0, done.stderr
-    assert sent == [{"prediction_id": f"r.{n}", "outcome": value} for n, value in enumerate(expected)]
-    assert "2 outcomes accepted" in done.stdout
+    assert (done.exit_code, done.stdout.strip()) == (0, "2 outcomes accepted"), done.stderr
+    assert tables == [file.read_bytes()]
 
 
-def test_numbers_in_json_need_no_question(run: Run, sent: list[Any], tmp_path: Path) -> None:
-    file = tmp_path / "happened.json"
-    file.write_text(json.dumps({"outcomes": [{"prediction_id": "r.0", "outcome": 1}]}))
-    done = run("outcomes", "flights", str(file))
-    assert done.exit_code == 0, done.stderr
-    assert sent == [{"prediction_id": "r.0", "outcome": 1.0}]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [[{"prediction_id": "r.0"}], [{"prediction_id": "r.0", "outcome": "late"}], [{"outcome": 1}], [7],
-     [{"prediction_id": "r.0", "outcome": None}]],
-)  # fmt: skip
-def test_what_is_no_outcome_is_told_before_anything_is_sent(
-    run: Run, sent: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: list[Any]
-) -> None:
-    project(monkeypatch)
-    file = tmp_path / "happened.json"
-    file.write_text(json.dumps(body))
-    done = run("outcomes", "flights", str(file))
-    assert done.exit_code == 2
-    assert "each outcome needs a prediction_id and" in done.stderr
-    assert sent == []
-
-
-def test_a_table_of_outcomes_may_bring_rewards(
-    run: Run, sent: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    project(monkeypatch)
-    file = tmp_path / "happened.csv"
-    file.write_text("prediction_id,outcome,reward\nr.0,1,12.5\nr.1,0,\n")
-    assert run("outcomes", "flights", str(file)).exit_code == 0
-    assert sent == [
-        {"prediction_id": "r.0", "outcome": 1.0, "reward": 12.5},
-        {"prediction_id": "r.1", "outcome": 0.0},
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_json_is_sent_as_it_is(run: Run, sent: list[Any], tmp_path: Path, wrapped: bool) -> None:
+    happened = [
+        {"prediction_id": "r.0", "outcome": 1, "reward": 2},
+        {"entity_id": "a", "at": "2026-03-01T12:00:00Z", "outcome": 0},
     ]
-    file.write_text("prediction_id,outcome,reward\nr.0,1,much\n")
+    file = tmp_path / "happened.json"
+    file.write_text(json.dumps({"outcomes": happened} if wrapped else happened))
     done = run("outcomes", "flights", str(file))
-    assert (done.exit_code, "a reward must be a number, not 'much'" in done.stderr) == (2, True)
+    assert done.exit_code == 0, done.stderr
+    assert sent == happened
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("7", "must be a list"), ("{half", "not JSON"), (json.dumps([{}] * 5001), "too many")]
+)
+def test_what_are_no_outcomes_is_told_before_anything_is_sent(
+    run: Run, sent: list[Any], tmp_path: Path, text: str, told: str
+) -> None:
+    file = tmp_path / "happened.json"
+    file.write_text(text)
+    done = run("outcomes", "flights", str(file))
+    assert (done.exit_code, told in done.stderr, sent) == (2, True, [])
+
+
+@pytest.fixture
+def takes(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The function takes what goes up, as soon as the command looks for the result; what it answered."""
+    answers: list[Any] = []
+    problem = project_file.read_project("flights")
+
+    def until(read: Callable[[], Any], *arguments: Any, **more: Any) -> Any:
+        for key in list(deployment.objects.keys("incoming-outcomes/")):
+            stat = deployment.objects.head(key)
+            answers.append(
+                take_outcomes(
+                    bucket=deployment.bucket, key=key, version_id=stat.version_id, load_project=lambda _: problem,
+                    objects=deployment.objects, clock=lambda: datetime(2026, 5, 4, tzinfo=UTC),
+                )
+            )  # fmt: skip
+        yield read()
+
+    monkeypatch.setattr(following, "until", until)
+    return answers
+
+
+@pytest.mark.parametrize("name", ["many.csv", "few.csv.gz", "few.jsonl"])
+def test_large_files_go_up_and_are_taken_once(
+    run: Run, deployment: Any, takes: list[Any], tmp_path: Path, name: str
+) -> None:
+    count = 5001 if name == "many.csv" else 3
+    rows = [{"prediction_id": f"r{n}.0", "outcome": n % 2} for n in range(count)]
+    text = "\n".join(json.dumps(row) for row in rows)
+    if ".csv" in name:
+        text = "prediction_id,outcome\n" + "".join(f"{row['prediction_id']},{row['outcome']}\n" for row in rows)
+    file = tmp_path / name
+    file.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    for _ in range(2):
+        done = run("outcomes", "flights", str(file))
+        assert (done.exit_code, done.stdout.strip()) == (0, f"{count:,} outcomes accepted"), done.stderr
+    assert len(list(deployment.objects.keys("incoming-outcomes/flights/"))) == 1
+    assert takes[0] == takes[1]
+
+
+def test_lines_that_are_no_outcomes_are_told_with_the_place_where_they_are(
+    run: Run, takes: list[Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "some.jsonl"
+    file.write_text('{"prediction_id":"r.0","outcome":1}\n{}\n')
+    told = run("outcomes", "flights", str(file))
+    assert told.exit_code == 0 and "1 lines are none" in told.stdout
+    facts = json.loads(run("outcomes", "flights", str(file), "--json").stdout)
+    assert (facts["accepted"], facts["refused"]) == (1, 1)
+    assert facts["where"].endswith(f"/quarantine/flights/outcomes/{facts['upload_id']}/")
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_an_error(run: Run, takes: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "cut.csv.gz"
+    file.write_bytes(gzip.compress(b"prediction_id,outcome\nr.0,1\n")[:-6])
+    done = run("outcomes", "flights", str(file))
+    assert done.exit_code == 1 and "truncated_file" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["happened.json", "gone.csv"])
+def test_what_cannot_go_up_is_told(run: Run, takes: list[Any], tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    if name == "happened.json":
+        file.write_text(" " * 1_000_000)
+    done = run("outcomes", "flights", str(file))
+    assert (done.exit_code, takes) == (2, [])
+    assert ("files to upload are" if name == "happened.json" else "cannot be read") in done.stderr
 
 
 def test_answers_show_the_most_probable_classes(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -205,3 +205,24 @@ def test_the_named_classes_that_the_docs_show_are_those_of_the_shipped_project()
     assert wines["columns"].items() >= part.pop("columns").items()
     assert wines.items() >= part.items()
     assert projects.parse(wines).classes == ("Barolo", "Grignolino", "Barbera")
+
+
+def test_limits_are_the_deployments_and_no_part_of_a_model() -> None:
+    limited = projects.parse(changed(serving={"requests_per_second": 20, "burst": 30, "concurrency": 5}))
+    assert limited.serving.carried() == {}
+    both = projects.parse(changed(serving={"missing": "impute", "requests_per_second": 20}))
+    assert both.serving.carried() == {"serving": {"missing": "impute", "out_of_range": "refuse"}}
+
+
+@pytest.mark.parametrize(
+    ("serving", "words"),
+    [
+        ({"burst": 5}, "without requests_per_second"),
+        ({"requests_per_second": 0}, "serving.requests_per_second"),
+        ({"concurrency": 0}, "serving.concurrency"),
+        ({"requests_per_minute": 5}, "serving.requests_per_minute"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused(serving: dict, words: str) -> None:
+    with pytest.raises(ProjectInvalid, match=words):
+        projects.parse(changed(serving=serving))

@@ -11,8 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 LIBRARY = ROOT / "layers" / "core" / "python" / "tidemill"
 STAGES = ("data", "training", "release", "serving", "monitoring", "governance")
-# Functions that no state machine calls: an API, a log subscription or an alarm does.
-NOT_STATES = {"predict", "serve_api", "deliver_capture", "request_retraining"}
+# Functions that no state machine calls: an API, a log subscription, an upload or an alarm does.
+NOT_STATES = {
+    "predict", "serve_api", "authorize_request", "deliver_capture", "take_outcomes", "request_retraining",
+    "withdraw_challenger",
+}  # fmt: skip
 FORBIDDEN_INSIDE = ("boto3", "botocore", "tidemill.adapters", "functions", "infra", "cli", "local")
 
 

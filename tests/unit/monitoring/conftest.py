@@ -1,7 +1,7 @@
 """A small project with a model and captured predictions, in memory, and ways to disturb what uses it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -114,7 +114,14 @@ class World:
         self.put(names.POINTER_LIVE, epoch=1, champion={"model": model, "function_version": "2"})
 
     def capture(
-        self, count: int, *, days_ago: int = 0, shift: float = 0.0, model: int = 1, copies: int = 1
+        self,
+        count: int,
+        *,
+        days_ago: int = 0,
+        shift: float = 0.0,
+        model: int = 1,
+        copies: int = 1,
+        masked: Sequence[str] = (),
     ) -> str:
         """Capture predictions as one object; gives its key. Each call has its own prediction ids."""
         self._given += 1
@@ -122,7 +129,7 @@ class World:
         instances = [
             {
                 "prediction_id": f"request-{self._given}.{i}",
-                "features": {name: plain(values[i]) for name, values in rows.items()},
+                "features": {name: plain(values[i]) for name, values in rows.items() if name not in masked},
                 **self.told(value),
             }
             for i, value in enumerate(self.answers(rows))
@@ -135,6 +142,7 @@ class World:
             "variant": "2",
             "model_version": model,
             "entity_id": None,
+            **({"masked": masked} if masked else {}),
             "instances": instances,
         }
         before = set(self.objects.keys(names.captured(NAME)))

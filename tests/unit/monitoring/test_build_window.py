@@ -50,6 +50,25 @@ def test_a_window_stays_open_until_it_is_large_enough(world: Any) -> None:
     assert world.window("00001")["sources"] == sorted([first, second])
 
 
+def test_a_feature_that_was_masked_in_some_line_is_in_no_window_and_the_window_says_so(world: Any) -> None:
+    world.capture(300)
+    world.capture(100, masked=["wind", "gone"])
+    world.build()
+    assert set(arrays(world, "00001")) == {"moon", "harbour", "@prediction", MODEL_VERSION}
+    assert world.window("00001")["masked"] == ["gone", "wind"]
+    assert world.window("00001")["rows"] == 400
+
+
+def test_a_line_whose_masked_features_cannot_be_read_counts_as_corrupted(world: Any) -> None:
+    world.capture(400)
+    key = world.capture(5)
+    text = gzip.decompress(world.objects.get(key)).replace(b'"entity_id": null', b'"entity_id": null, "masked": 3')
+    world.objects.put(key, gzip.compress(text))
+    world.build()
+    window = world.window("00001")
+    assert (window["rows"], window["corrupted_lines"], window["masked"]) == (400, 1, [])
+
+
 def test_a_closed_window_says_what_it_holds(world: Any) -> None:
     world.capture(300, days_ago=1, model=1)
     world.capture(100, model=2)

@@ -63,6 +63,30 @@ def test_another_models_predictions_are_not_the_champions(world: Any) -> None:
     assert "No prediction of model 1" in world.objects.get(f"{REPORT}report.html").decode()
 
 
+def test_a_masked_feature_is_not_compared_and_the_report_says_so(world: Any) -> None:
+    world.capture(500, shift=1.0, masked=["wind"])
+    world.build()
+    assert world.detect("00001")["features"] == ["harbour"]
+    assert report(world)["masked"] == ["wind"]
+    assert [column["feature"] for column in report(world)["columns"]] == ["harbour", "moon"]
+    assert "not compared: wind." in world.objects.get(f"{REPORT}report.html").decode()
+
+
+def test_a_window_of_which_all_features_are_masked_has_not_drifted(world: Any) -> None:
+    world.capture(500, shift=1.0, masked=["wind", "moon", "harbour"])
+    world.build()
+    found = world.detect("00001")
+    assert (found["drifted"], found["features"], report(world)["columns"]) == (False, [], [])
+
+
+def test_a_window_closed_before_masks_were_noted_is_read(world: Any) -> None:
+    closed(world)
+    window = {name: value for name, value in world.window("00001").items() if name != "masked"}
+    world.objects.put(f"{REPORT}window.json", json.dumps(window).encode())
+    world.detect("00001")
+    assert report(world)["masked"] == []
+
+
 def test_the_reference_is_the_champion_of_the_closing(world: Any) -> None:
     closed(world)
     world.release(model=2)

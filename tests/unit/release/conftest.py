@@ -4,20 +4,22 @@ import gzip
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tidemill import canonical, names, projects
-from tidemill.adapters.memory import MemoryEndpoints, MemoryIndex, MemoryObjects
+from tidemill.adapters.memory import MemoryEndpoints, MemoryGuards, MemoryIndex, MemoryObjects
 from tidemill.ports import Put
+from tidemill.release.answer_in_shadow import answer_in_shadow
 from tidemill.release.judge_experiment import judge_experiment
 from tidemill.release.publish_version import publish_version
 from tidemill.release.register_model import register_model
 from tidemill.release.settle_release import settle_release
 from tidemill.release.shift_traffic import shift_traffic
+from tidemill.release.withdraw_challenger import Alarm, withdraw_challenger
 
 T0 = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 PK = names.pk("tides")
@@ -86,14 +88,14 @@ class World:
         self.retried = 0
         self.room: dict[str, int] | None = None
         self.problem = project(**rollout)
-        self.endpoints, self.life = MemoryEndpoints(), Life()
+        self.endpoints, self.guards, self.life = MemoryEndpoints(), MemoryGuards(), Life()
         self.over(MemoryObjects(), MemoryIndex())
         self.now = T0
 
     def over(self, objects: Any, index: Any) -> None:
         """Use these stores."""
         self.objects, self.index = objects, index
-        self.ports = [Mortal(port, self.life) for port in (objects, index, self.endpoints)]
+        self.ports = [Mortal(port, self.life) for port in (objects, index, self.endpoints, self.guards)]
 
     def run(
         self, run_id: str, *, passed: bool = True, content: bytes = b"", form: str | None = None, **more: Any
@@ -143,12 +145,12 @@ class World:
             return use_case(**arguments, clock=self.clock)
 
     def register(self, run_id: str) -> int:
-        objects, index, _ = self.ports
+        objects, index, *_ = self.ports
         found = self.task(register_model, problem=self.problem, run_id=run_id, objects=objects, index=index)
         return found["model_version"]
 
     def publish(self, model: int, release_id: str) -> dict[str, Any]:
-        objects, index, endpoints = self.ports
+        objects, index, endpoints, guards = self.ports
         return self.task(
             publish_version,
             problem=self.problem,
@@ -157,11 +159,12 @@ class World:
             objects=objects,
             index=index,
             endpoints=endpoints,
+            guards=guards,
             room=self.room,
         )
 
     def shift(self, release_id: str, step: int, look_seconds: float | None = None) -> dict[str, Any]:
-        objects, index, endpoints = self.ports
+        objects, index, endpoints, guards = self.ports
         return self.task(
             shift_traffic,
             project="tides",
@@ -171,10 +174,11 @@ class World:
             objects=objects,
             index=index,
             endpoints=endpoints,
+            guards=guards,
         )
 
     def judge(self, release_id: str, look: int | None = None) -> dict[str, Any]:
-        objects, index, _ = self.ports
+        objects, index, *_ = self.ports
         return self.task(
             judge_experiment,
             project="tides",
@@ -185,10 +189,23 @@ class World:
             index=index,
         )
 
+    def shadow(self, release_id: str, minutes: float = 5) -> dict[str, Any]:
+        """Asks the challenger what the champion was asked; the function may run for so many minutes."""
+        objects, index, endpoints, _ = self.ports
+        return self.task(
+            answer_in_shadow,
+            project="tides",
+            release_id=release_id,
+            objects=objects,
+            index=index,
+            endpoints=endpoints,
+            left=lambda: timedelta(minutes=minutes),
+        )
+
     def settle(
         self, release_id: str | None, verdict: str, reason: str = "because", by: str | None = None
     ) -> dict[str, Any]:
-        objects, index, endpoints = self.ports
+        objects, index, endpoints, guards = self.ports
         return self.task(
             settle_release,
             project="tides",
@@ -199,6 +216,26 @@ class World:
             objects=objects,
             index=index,
             endpoints=endpoints,
+            guards=guards,
+        )
+
+    def alarm(self, **changes: Any) -> dict[str, Any]:
+        """The guard's alarm on version 3 in release 2 goes off, unless told otherwise."""
+        objects, index, endpoints, guards = self.ports
+        told = {
+            "name": "tidemill-dev-guard-errors-tides",
+            "description": "Release tides-v00002: more than 5.00% of the requests fail",
+            "version": "3",
+            "reason": "Threshold Crossed: 1 datapoint [0.5] was greater than the threshold (0.05).",
+        }
+        return self.task(
+            withdraw_challenger,
+            project="tides",
+            alarm=Alarm(**{**told, **changes}),
+            objects=objects,
+            index=index,
+            endpoints=endpoints,
+            guards=guards,
         )
 
     def clock(self) -> datetime:
@@ -297,6 +334,7 @@ class World:
             "objects": self.objects.versions,
             "aliases": self.endpoints.aliases,
             "versions": self.endpoints.published,
+            "watched": self.guards.watched,
         }
 
 

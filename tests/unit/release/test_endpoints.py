@@ -4,7 +4,9 @@ What is held: the port's contract (by the same tests as the memory adapter), tha
 publishes twice nor attaches a wrong layer, and that lost races are ConflictErrors.
 """
 
+import io
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -84,6 +86,11 @@ class Lambda:
             number = str(len(self.versions) + 1)
             self.versions.append({**self.latest, "Version": number, "Description": Description})
         return self.versions[-1]
+
+    def invoke(self, FunctionName: str, Qualifier: str, Payload: str) -> dict[str, Any]:
+        assert (FunctionName, Qualifier) == (FUNCTION, "3")
+        self.asked = json.loads(Payload)
+        return self.answered
 
     def get_waiter(self, name: str) -> Any:
         outer = self
@@ -262,3 +269,12 @@ def test_other_errors_are_not_conflicts(service: Lambda) -> None:
     service.before = forbid
     with pytest.raises(ClientError, match="AccessDenied"):
         publish(over(service), 1)
+
+
+def test_a_version_is_asked_as_a_shadow_and_tells_its_errors(service: Lambda) -> None:
+    service.answered = {"Payload": io.BytesIO(b'{"predictions": []}')}
+    assert over(service).ask("tides", version="3", body={"instances": [{}]}) == {"predictions": []}
+    assert service.asked == {"shadow": {"instances": [{}]}}
+    failed = b'{"errorType": "MemoryError", "errorMessage": "no room"}'
+    service.answered = {"Payload": io.BytesIO(failed), "FunctionError": "Unhandled"}
+    assert over(service).ask("tides", version="3", body={})["errorType"] == "MemoryError"

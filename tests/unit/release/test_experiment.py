@@ -1,11 +1,13 @@
 """Joining captured predictions with outcomes."""
 
 import math
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import log_loss as reference
 
 from tidemill import names
@@ -13,6 +15,7 @@ from tidemill.projects import Rollout
 from tidemill.projects.recipe import Costs
 from tidemill.release import experiment
 from tidemill.release.losses import Answer, Loss, Measure, Outcome, log_loss, loss, squared_error
+from tidemill.serving import capture
 
 T1 = timedelta(seconds=1)
 
@@ -238,3 +241,60 @@ def test_a_covariate_is_averaged_over_the_unit_and_a_missing_one_is_taken_for_th
     assert ours.sample.covariate.covariance == pytest.approx(np.cov([0, 1], [2, usual])[0, 1])
     assert (theirs.sample.covariate.mean, theirs.sample.covariate.variance) == (6.0, 0.0)
     assert measured(world, Measure("accuracy"))[0].sample.covariate is None
+
+
+def test_arms_of_unequal_shares_are_compared_by_the_smaller_one(world: Any) -> None:
+    ids = [f"request-{number}" for number in range(4000)]
+    captured = [line(each, world.now, "2", 0.5) for each in ids[:2000]]
+    sampled = [each for each in ids[2000:] if capture.sampled(each, 0.25)]
+    captured += [{**line(each, world.now, "3", 0.5), "share": 0.25} for each in sampled]
+    world.store(captured, [], "a")
+    champion, challenger = arms(world, "classification", "2", "3")
+    assert challenger.requests == len(sampled)
+    assert champion.requests == sum(capture.sampled(each, 0.25) for each in ids[:2000])
+    assert binomial_p(challenger, champion, 0.5) > 0.01
+
+
+def test_a_sample_of_both_arms_keeps_their_ratio(world: Any) -> None:
+    ids = [f"r{number}" for number in range(6000)]
+    rng = np.random.default_rng(3)
+    variants = np.where(rng.random(len(ids)) < 0.1, "3", "2")
+    world.store(
+        [
+            {**line(each, world.now, str(variant), 0.5), "share": 0.2}
+            for each, variant in zip(ids, variants, strict=True)
+            if capture.sampled(each, 0.2)
+        ],
+        [],
+        "a",
+    )
+    champion, challenger = arms(world, "classification", "2", "3")
+    assert 1000 < champion.requests + challenger.requests < 1400
+    assert binomial_p(challenger, champion, 0.1) > 0.01
+
+
+def binomial_p(challenger: experiment.Arm, champion: experiment.Arm, weight: float) -> float:
+    return float(binomtest(challenger.requests, challenger.requests + champion.requests, weight).pvalue)
+
+
+def test_outcomes_about_an_entity_are_joined_with_its_requests_and_counted(world: Any) -> None:
+    now = world.now
+    captured = [{**line("r", now, "2", 0.9), "entity_id": "anna"}, line("s", now, "2", 0.5)]
+    captured.append({**line("t", now, "2", 0.5), "entity_id": "bert", "share": 1.0})
+    told = {"happened": (now + T1).isoformat(), "within": 1, "outcome": 0, "at": (now + 2 * T1).isoformat()}
+    world.store(captured, [{"entity_id": who, **told} for who in ("anna", "carl")], "a")
+    span: dict[str, Any] = {"since": now, "until": now + 2 * T1, "counted": (counted := Counter())}
+    requests = experiment.read_requests(world.objects, "tides", **span)
+    outcomes = experiment.read_outcomes(world.objects, "tides", requests=requests, **span)
+    assert outcomes == {"r.0": Outcome(0.0)}
+    assert counted == {"by_entity": 1, "unknown": 1}
+
+
+def test_an_entity_among_a_sample_is_not_joined(world: Any) -> None:
+    now, request = world.now, next(each for each in map(str, range(99)) if capture.sampled(each, 0.5))
+    told = {"happened": now.isoformat(), "within": 1, "outcome": 0, "at": now.isoformat(), "entity_id": "anna"}
+    world.store([{**line(request, now, "2", 0.9), "entity_id": "anna", "share": 0.5}], [told], "a")
+    span: dict[str, Any] = {"since": now, "until": now}
+    requests = experiment.read_requests(world.objects, "tides", **span)
+    assert len(requests) == 1
+    assert experiment.read_outcomes(world.objects, "tides", requests=requests, **span) == {}

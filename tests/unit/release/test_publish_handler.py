@@ -22,7 +22,7 @@ def test_a_release_is_told_the_room_for_its_model(world: Any, monkeypatch: pytes
     told = {names.ENV_STAGE: "dev", names.ENV_BUCKET: "bucket", names.ENV_TABLE: "table"}
     told[names.ENV_MODEL_ROOM] = json.dumps({"onnx": 10})
     monkeypatch.setattr(projects, "load", lambda name: problem)
-    for port in ("objects", "index", "endpoints"):
+    for port in ("objects", "index", "endpoints", "guards"):
         monkeypatch.setattr(wiring, port, lambda port=port: getattr(world, port))
     spec = importlib.util.spec_from_file_location("publish_version_function", FILE)
     assert spec and spec.loader

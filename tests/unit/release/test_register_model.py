@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tidemill import canonical, names
+from tidemill import canonical, names, projects
 from tidemill.errors import ArtifactCorrupt, RecordNotFound, RunFailed
 from tidemill.release import bundle
 
@@ -37,6 +37,14 @@ def test_a_model_version_is_a_folder_with_its_evidence(world: Any) -> None:
     row = world.row(names.sk_model(1))
     assert (row["state"], row["run_id"], row["identity"]) == ("registered", RUN, document["identity"])
     assert world.row(names.sk_run(RUN))["model_version"] == 1
+
+
+def test_a_model_carries_the_settings_of_the_capture(world: Any) -> None:
+    world.problem = projects.parse(
+        {**world.problem.model_dump(mode="json"), "serving": {"capture": {"share": 0.5, "mask": ["harbour"]}}}
+    )
+    document = world.fact(names.model("tides", world.register(world.run(RUN))) + "model.json")
+    assert document["capture"] == {"share": 0.5, "mask": ["harbour"], "entity": "keep"}
 
 
 def test_numbers_are_dense_and_a_run_keeps_its_own(world: Any) -> None:

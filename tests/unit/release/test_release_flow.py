@@ -76,7 +76,8 @@ def test_a_challenger_gets_the_share_of_each_step(live: Any) -> None:
     live.experiment(TWO)
     assert alias(live) == ("2", {})
     first = live.shift(TWO, 0)
-    assert first == {"weight": 0.1, "wait_seconds": 900, "epoch": live.pointer["epoch"], "look": 1}
+    epoch = live.pointer["epoch"]
+    assert first == {"weight": 0.1, "wait_seconds": 900, "epoch": epoch, "look": 1, "plan": "canary"}
     assert alias(live) == ("2", {"3": 0.1})
     assert live.shift(TWO, 1, look_seconds=2.5)["wait_seconds"] == 3
     assert alias(live) == ("2", {"3": 0.5})

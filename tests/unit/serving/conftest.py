@@ -71,12 +71,12 @@ def frame(rows: int, seed: int) -> pd.DataFrame:
 CLASSES = ["slack", "flood", "ebb"]
 
 
-def model_json(task: str, body: bytes) -> dict[str, Any]:
+def model_json(task: str, body: bytes, version: int = 7) -> dict[str, Any]:
     named, task = task == "named", "regression" if task == "regression" else "classification"
     return {
         **({"classes": CLASSES} if named else {}),
         "project": "tides",
-        "version": 7,
+        "version": version,
         "identity": "f" * 64,
         "task": task,
         "run_id": "tides-v00003",
@@ -88,8 +88,8 @@ def model_json(task: str, body: bytes) -> dict[str, Any]:
     }
 
 
-def train(task: str) -> Trained:
-    table = frame(400, seed=1)
+def train(task: str, *, seed: int = 1, version: int = 7) -> Trained:
+    table = frame(400, seed=seed)
     signal = table["delay"] / 100 + (table["carrier"] == "B6") - table["wind"].fillna(10) / 20
     prepared = make_column_transformer(
         (make_pipeline(SimpleImputer(), StandardScaler()), NUMBERS),
@@ -105,7 +105,7 @@ def train(task: str) -> Trained:
     kinds = {**dict.fromkeys(NUMBERS, FloatTensorType), **dict.fromkeys(CATEGORIES, StringTensorType)}
     inputs = [(feature["name"], kinds[feature["name"]]([None, 1])) for feature in FEATURES]
     body = to_onnx(pipeline, initial_types=inputs, options=options).SerializeToString()
-    zipped = bundle.build({"model.onnx": body, "model.json": json.dumps(model_json(task, body)).encode()})
+    zipped = bundle.build({"model.onnx": body, "model.json": json.dumps(model_json(task, body, version)).encode()})
     fresh = frame(60, seed=2)
     rows = [
         {name: value for name, value in row.items() if value == value and value != ""}
@@ -117,6 +117,12 @@ def train(task: str) -> Trained:
 @pytest.fixture(scope="session")
 def classifier() -> Trained:
     return train("classification")
+
+
+@pytest.fixture(scope="session")
+def later_classifier() -> Trained:
+    """A challenger of `classifier`: its own rows, model version 8."""
+    return train("classification", seed=3, version=8)
 
 
 @pytest.fixture(scope="session")
@@ -223,6 +229,7 @@ def gateway(problem: projects.Project, model_document: dict[str, Any], monkeypat
     index.transact([Put(names.pk("tides"), names.POINTER_LIVE, {"epoch": 1, "champion": {"model": 7}})])
     monkeypatch.setattr(wiring, "objects", lambda: objects)
     monkeypatch.setattr(wiring, "index", lambda: index)
+    monkeypatch.setattr(wiring, "auth", lambda: "iam")
     monkeypatch.setattr(projects, "load", deployed_project)
     return Gateway("tides", predict=function("predict").handler, api=function("serve_api").handler)
 

@@ -54,7 +54,7 @@ def named(**changes: Any) -> str:
 
 
 def stored(objects: MemoryObjects) -> dict[str, list[str]]:
-    return {key: gzip.decompress(objects.get(key)).decode().splitlines() for key in objects.keys("")}
+    return {key: gzip.decompress(objects.get(key)).decode().splitlines() for key in objects.keys("captured/")}
 
 
 def test_lines_are_kept_by_project_and_day_of_the_request() -> None:
@@ -120,6 +120,7 @@ def invoke(payload: dict[str, Any], objects: MemoryObjects, monkeypatch: pytest.
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(wiring, "objects", lambda: objects)
+    monkeypatch.setattr(module, "settings", lambda: SimpleNamespace(stage="dev"))
     data = base64.b64encode(gzip.compress(json.dumps(payload).encode())).decode()
     context = SimpleNamespace(
         function_name="d", memory_limit_in_mb=128, invoked_function_arn="arn", aws_request_id="r"
@@ -132,8 +133,11 @@ def test_a_subscription_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observability.logger.registered_handler, "stream", log)
     secret = line()[:-9] + "secret"
     events = [{"id": str(n), "timestamp": 0, "message": message} for n, message in enumerate([line(), secret])]
-    payload = {"messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s", "logEvents": events}
+    payload = {"messageType": "DATA_MESSAGE", "owner": "1", "logStream": "s", "logEvents": events}
+    payload["logGroup"] = "/aws/lambda/tidemill-dev-tides-predict"
     assert invoke(payload, objects, monkeypatch) == {"delivered": 1, "corrupt": 1}
+    (kept,) = objects.keys("quarantine/tides/capture/")
+    assert objects.get(kept).decode() == secret + "\n"
     assert '"corrupt":1' in log.getvalue().replace(" ", "")
     assert "secret" not in log.getvalue()
 

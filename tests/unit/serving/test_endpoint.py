@@ -264,3 +264,51 @@ def test_every_finite_number_is_answered_or_refused(model: Model, numbers: list[
     assert status in {200, 422}
     for item in answer.get("predictions", ()):
         assert 0 <= item["probability"] <= 1
+
+
+def test_what_a_release_asks_in_the_background_is_neither_captured_nor_counted(model: Model) -> None:
+    written: list[str] = []
+
+    def ask(value: Any) -> Any:
+        return respond(value, model=lambda: model, request_id="r1", variant="9", at=AT, write=written.append)
+
+    plain = ask({"instances": [GOOD]})
+    assert len(written) == 2
+    written.clear()
+    assert ask({"shadow": {"instances": [GOOD]}}) == plain
+    assert ask({"shadow": {"instances": []}})["status"] == 422
+    assert written == []
+
+
+@pytest.mark.parametrize("more", [{"instances": [GOOD]}, {}])
+def test_no_caller_over_http_is_in_a_shadow(model: Model, more: dict[str, Any]) -> None:
+    status, answer, lines = call(model, {"shadow": {"instances": [GOOD]}, **more})
+    assert (status, answer["field"]) == (422, "shadow")
+    assert [line["RequestErrors"] for line in lines] == [1]
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"), [(ModelNotReady("none yet"), None), (ArtifactCorrupt("changed"), 1)]
+)
+def test_an_answer_that_failed_by_our_own_fault_is_counted_by_version(
+    error: Exception, refused: int | None
+) -> None:
+    def broken() -> Model:
+        raise error
+
+    written: list[str] = []
+    respond(event("{}"), model=broken, request_id="r1", variant="9", at=AT, write=written.append, project="tides")
+    (line,) = [json.loads(text) for text in written]
+    (declared,) = line["_aws"]["CloudWatchMetrics"]
+    assert declared["Dimensions"] == [["project"], ["project", "variant"]]
+    assert (line["project"], line["variant"], line["AnswerFaults"]) == ("tides", "9", 1)
+    assert line.get("ArtifactsRefused") == refused
+    assert "RequestErrors" not in line
+
+
+def test_a_wrong_request_is_no_fault_of_the_version(model: Model) -> None:
+    _, _, (line,) = call(model, {"instances": []})
+    (declared,) = line["_aws"]["CloudWatchMetrics"]
+    assert declared["Dimensions"] == [["project"]]
+    assert "AnswerFaults" not in line
+    assert "variant" not in line

@@ -38,9 +38,10 @@ def api(gateway: Gateway) -> Iterator[Any]:
 
 
 def no_answer(response: Any) -> bool:
-    """Numbers within their bounds may all the same be too large for the model's arithmetic."""
+    """Numbers within their bounds may all the same be too large for the model's arithmetic, and a text is a time
+    by its format alone, which the schema's validator does not look at."""
     faults = json.loads(response.content).get("faults", [])
-    return [fault["code"] for fault in faults] == ["no_answer"]
+    return {fault["code"] for fault in faults} in ({"no_answer"}, {"not_a_time"})
 
 
 def fuzz(operation: Any, mode: GenerationMode, number: int, ask: Any) -> None:

@@ -9,6 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from infra.project_files import folder, read
 from tests.unit.serving.gateway import Gateway, schema_of
 from tidemill import names, projects
+from tidemill.adapters import wiring
 from tidemill.adapters.memory import MemoryIndex, MemoryObjects
 from tidemill.ports import Put
 from tidemill.serving.openapi.document import describe_api
@@ -88,7 +89,7 @@ def test_the_document_allows_what_the_handler_takes(
 
 def test_before_the_first_release_the_project_file_speaks() -> None:
     for problem in read(folder()).values():
-        found = describe_api(problem=problem, server="/", objects=MemoryObjects(), index=MemoryIndex())
+        found = describe_api(problem=problem, server="/", auth="iam", objects=MemoryObjects(), index=MemoryIndex())
         OpenAPIV31SpecValidator(found).validate()
         assert "No model was released yet." in found["info"]["description"]
         assert list(found["components"]["schemas"]["Instance"]["properties"]) == list(problem.features)
@@ -113,7 +114,7 @@ def problem_of(**changes: Any) -> projects.Project:
 
 
 def described(problem: projects.Project) -> dict[str, Any]:
-    return describe_api(problem=problem, server="/", objects=MemoryObjects(), index=MemoryIndex())
+    return describe_api(problem=problem, server="/", auth="iam", objects=MemoryObjects(), index=MemoryIndex())
 
 
 def test_each_kind_of_rule_has_an_example_that_keeps_it() -> None:
@@ -153,6 +154,30 @@ def test_named_classes_are_told() -> None:
     OpenAPIV31SpecValidator(found).validate()
 
 
+@pytest.mark.parametrize(
+    ("auth", "scheme"),
+    [
+        ("iam", {"type": "apiKey", "x-amazon-apigateway-authtype": "awsSigv4"}),
+        ("jwt", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}),
+        ("token", {"type": "http", "scheme": "bearer"}),
+    ],
+)
+def test_the_way_in_is_the_one_that_the_stage_asks_for(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, auth: str, scheme: dict[str, str]
+) -> None:
+    monkeypatch.setattr(wiring, "auth", lambda: auth)
+    found = json.loads(gateway.call("GET", "/projects/tides/openapi.json")["body"])
+    OpenAPIV31SpecValidator(found).validate()
+    ((name, said),) = found["components"]["securitySchemes"].items()
+    assert found["security"] == [{name: []}]
+    assert found["paths"]["/health"]["get"]["security"] == []
+    assert scheme.items() <= said.items()
+    for path in ("/projects/tides/predict", "/projects/tides/outcomes"):
+        assert ("429" in found["paths"][path]["post"]["responses"]) is (auth == "token")
+    if auth == "jwt":
+        assert "tidemill/tides/outcomes" in said["description"]
+
+
 def test_an_unknown_project_has_no_document(gateway: Gateway) -> None:
     assert gateway.call("GET", "/projects/ebb/openapi.json")["statusCode"] == 404
 
@@ -164,6 +189,6 @@ def test_the_champion_is_described_not_the_project_file(
     model_document["features"] = model_document["features"][:1]
     objects.put_new(names.model("tides", 7) + "model.json", json.dumps(model_document).encode())
     index.transact([Put(names.pk("tides"), names.POINTER_LIVE, {"epoch": 1, "champion": {"model": 7}})])
-    found = describe_api(problem=problem, server="/", objects=objects, index=index)
+    found = describe_api(problem=problem, server="/", auth="iam", objects=objects, index=index)
     assert list(found["components"]["schemas"]["Instance"]["properties"]) == ["delay"]
     assert found["components"]["schemas"]["PredictRequest"]["properties"]["instances"]["maxItems"] == 300

@@ -90,6 +90,25 @@ class PayloadTooLarge(TidemillError):
     status = 413
 
 
+class TooManyRequests(TidemillError):
+    """A client sends more than its token lets it. `seconds`: how long until it may send again."""
+
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"this token has no requests left for the moment; send again in {seconds} s, "
+            "or ask for a token with a higher --requests-per-minute"
+        )
+        self.seconds = seconds
+
+
+class TokenInvalid(TidemillError):
+    """An API token cannot be made so, or not any more be changed."""
+
+    status = 400
+
+
 class ScoringIncomplete(TidemillError):
     """What was scored is not what was to be scored: rows in and rows out differ, or a part is missing."""
 
@@ -132,6 +151,12 @@ class ModelUnreachable(TidemillError):
 
 class ModelTooLarge(TidemillError):
     """A model does not fit where its project's endpoint keeps models."""
+
+    status = 422
+
+
+class ArmsUnfit(TidemillError):
+    """The models of a release that assigns entities do not go into one function version."""
 
     status = 422
 

@@ -1,6 +1,6 @@
 """Every name that two places must agree on: S3 keys, table keys, environment, metrics, SSM parameters.
 
-Functions, infrastructure, the CLI and the tests take names from here; none spells one itself.
+Functions, infrastructure, the CLI and the tests take names from here, or `token_names.py`; none spells one.
 """
 
 # --- environment variables of the functions -------------------------------------------------------------------
@@ -17,9 +17,9 @@ ENV_ENDPOINT_LAYERS = "TIDEMILL_ENDPOINT_LAYERS"  # JSON: form of a model → AR
 ENV_SOURCE = "TIDEMILL_SOURCE"  # JSON: what the deployed code was made from, as infra/source.py tells it
 ENV_TRAINING_IMAGE = "TIDEMILL_TRAINING_IMAGE"  # the image of SageMaker jobs, if the stage has one
 ENV_TRAINING_ROLE = "TIDEMILL_TRAINING_ROLE"  # ARN of the role of SageMaker jobs
-ENV_HOST_ADDRESSES = (
-    "TIDEMILL_HOST_ADDRESSES"  # JSON: host of a job → address:port, where its name does not resolve
-)
+ENV_HOST_ADDRESSES = "TIDEMILL_HOST_ADDRESSES"  # JSON: host of a job → address:port, where the name is unknown
+ENV_ALARM_TOPIC = "TIDEMILL_ALARM_TOPIC"  # ARN of the topic that alarms tell
+ENV_PROJECT = "TIDEMILL_PROJECT"  # of an endpoint's function: whose model it is to serve
 ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 
 # --- metrics ---------------------------------------------------------------------------------------------------
@@ -29,15 +29,20 @@ METRIC_DRIFTED_FEATURES = "DriftedFeatures"
 METRIC_WINDOW_ROWS = "WindowRows"
 METRIC_PREDICTIONS = "Predictions"
 METRIC_REQUEST_ERRORS = "RequestErrors"
+METRIC_ANSWER_FAULTS = "AnswerFaults"  # answers of 500 and above; dimensions: project, and project and variant
+METRIC_ARTIFACTS_REFUSED = "ArtifactsRefused"  # model files that are not what was registered; dimensions: project
 METRIC_QUARANTINED = "QuarantinedUploads"
 METRIC_IGNORED = "IgnoredUploads"  # objects under incoming/ that belong to no project
+METRIC_OUTCOMES_REFUSED = "RefusedOutcomes"  # lines of uploaded files that are no outcomes
 METRIC_FAILED = "FailedUploads"  # uploads that Tidemill itself failed to take in
 DIMENSION_PROJECT = "project"
+DIMENSION_VARIANT = "variant"
 
 # --- log lines that a subscription picks up --------------------------------------------------------------------
 CAPTURE_TERM = "TIDEMILL_CAPTURE"
 
 LIVE_ALIAS = "live"
+SHADOW = "shadow"  # the field around the body of a direct invocation that is neither captured nor counted
 
 # --- what an uploader may note with an object (user metadata, percent-encoded) ----------------------------------
 META_AUTHOR = "author"
@@ -46,6 +51,7 @@ META_REASON = "reason"
 
 # --- S3 keys ---------------------------------------------------------------------------------------------------
 INCOMING = "incoming/"
+INCOMING_OUTCOMES = "incoming-outcomes/"  # serving/intake.py has the keys below it, and of what is refused there
 QUARANTINE = "quarantine/"
 UNSCORED = "unscored/"  # serving/scoring.py has the keys below it, and below
 SCORES = "scores/"
@@ -281,8 +287,7 @@ def model_layer(stage: str, project: str) -> str:
     return f"tidemill-{stage}-{project}-model"
 
 
-TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
-"""The log group of SageMaker's training jobs, of all stages."""
+TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"  # the log group of SageMaker's training jobs, of all stages
 
 
 def training_job(stage: str, what: str) -> str:

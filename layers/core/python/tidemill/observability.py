@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from tidemill import names
+from tidemill import names, token_names
 
 logger = Logger()
 
@@ -16,6 +16,15 @@ def count(metric: str, value: float, *, project: str) -> None:
     """One data point of a project's metric, written as an embedded-metric-format log line."""
     with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace=names.METRIC_NAMESPACE) as line:
         line.add_dimension(names.DIMENSION_PROJECT, project)
+
+
+def denied(reason: str) -> None:
+    """A request whose token does not open what it asks for. Not by project: what is in a path is anybody's text,
+    and each new text would be a metric to pay for."""
+    with single_metric(
+        name=token_names.METRIC_DENIED, unit=MetricUnit.Count, value=1, namespace=names.METRIC_NAMESPACE
+    ) as line:
+        line.add_dimension(token_names.DIMENSION_REASON, reason)
 
 
 def counts(metrics: Mapping[str, float], *, project: str) -> None:

@@ -129,6 +129,16 @@ class Index(Protocol):
         not exist). At most 100 changes."""
 
 
+class Counter(Protocol):
+    """Counts in the table, of periods that follow one another; one row for each, whatever the period."""
+
+    def count(self, pk: str, sk: str, *, period: str, most: int) -> bool:
+        """Add one to the `made` of the row's `period`, unless `most` (1 or more) were counted; whether it was
+        added. A later period (periods are ordered as texts) begins at one; in an earlier one is counted as in the
+        row's own. None is lost and none is refused because many count at once; a lost answer may count one
+        twice."""
+
+
 class Workflows(Protocol):
     """The state machines."""
 
@@ -156,12 +166,41 @@ class Endpoints(Protocol):
         version, and give its number; with the layers that `kind` needs (`placement.Placed`). Publishing the same
         model version, identity and kind again gives the same number."""
 
+    def ask(self, project: str, *, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer of that function version to a request body, which is neither captured nor counted. Where the
+        function refuses or fails, what it says of that: a mapping without `predictions`."""
+
     def alias(self, project: str) -> Alias:
         """The alias `live`."""
 
     def move_alias(self, project: str, *, version: str, weights: Mapping[str, float], epoch: int) -> None:
         """Point `live` at `version` with additional `weights`. Raises StaleEpoch if a higher epoch was applied
         already; ConflictError if the alias changed in between. Applying the same epoch again changes nothing."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is watched of a challenger while its release runs: the function `version`; the share of its requests of
+    a minute that may fail (`errors`, 0 to 1), and the milliseconds that 95 of 100 of them may take at most
+    (`p95_ms`), each None where it is not watched; in a minute of fewer than `min_requests` neither is judged."""
+
+    release_id: str
+    version: str
+    errors: float | None
+    p95_ms: float | None
+    min_requests: int
+
+
+class Guards(Protocol):
+    """The alarms on challengers, one watch per project. An alarm that goes off is an event that rolls back the
+    release which it names."""
+
+    def set(self, project: str, watch: Watch) -> None:
+        """Watch that challenger, and nothing else of the project. Setting the same watch again changes nothing,
+        neither what is watched nor what it was found to be."""
+
+    def clear(self, project: str) -> None:
+        """Watch nothing of the project. What is not watched is cleared already."""
 
 
 class Clock(Protocol):

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 
-from tidemill import names
+from tidemill import names, token_names
 
 
 class Settings(BaseModel):
@@ -27,6 +27,8 @@ class Settings(BaseModel):
     rehearsal: bool = False
     training_image: str | None = None
     training_role: str | None = None
+    alarm_topic: str | None = None
+    auth: str = "iam"
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -44,6 +46,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         rehearsal=environment.get(names.ENV_REHEARSAL) == "true",
         training_image=environment.get(names.ENV_TRAINING_IMAGE) or None,
         training_role=environment.get(names.ENV_TRAINING_ROLE) or None,
+        alarm_topic=environment.get(names.ENV_ALARM_TOPIC) or None,
+        auth=environment.get(token_names.ENV_AUTH) or "iam",
     )
 
 

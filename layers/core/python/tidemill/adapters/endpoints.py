@@ -2,9 +2,10 @@
 
 Calls made, for the grants beside the wiring: publish: ListVersionsByFunction, ListLayerVersions,
 PublishLayerVersion, GetLayerVersion, GetFunctionConfiguration, UpdateFunctionConfiguration, PublishVersion (and
-s3:GetObject on the bundle); alias: GetAlias; move_alias: GetAlias, UpdateAlias.
+s3:GetObject on the bundle); ask: Invoke on a version; alias: GetAlias; move_alias: GetAlias, UpdateAlias.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,6 +56,15 @@ class LambdaEndpoints:
                 FunctionName=function, Description=description, RevisionId=revision
             )
         return self._active(function, published["Version"])
+
+    def ask(self, project: str, *, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = self._client.invoke(
+            FunctionName=names.endpoint_function(self._stage, project),
+            Qualifier=version,
+            Payload=json.dumps({names.SHADOW: body}),
+        )
+        told: dict[str, Any] = json.loads(answer["Payload"].read())
+        return {"error": "FunctionError", **told} if "FunctionError" in answer else told
 
     def alias(self, project: str) -> Alias:
         answer = self._client.get_alias(

@@ -25,7 +25,7 @@ _TOO_LARGE = "Item size"
 
 
 class DynamoIndex:
-    """An Index on one table. `client` is a low-level DynamoDB client."""
+    """An Index and a Counter on one table. `client` is a low-level DynamoDB client."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
@@ -74,6 +74,33 @@ class DynamoIndex:
                 self._client.transact_write_items(TransactItems=[self._item(change) for change in changes])
         except ClientError as error:
             raise _translated(error, ", ".join(f"{change.pk} {change.sk}" for change in changes)) from error
+
+    def count(self, pk: str, sk: str, *, period: str, most: int) -> bool:
+        begins = ("SET #made = :one, #period = :period", "attribute_not_exists(pk) OR #period < :period")
+        goes_on = ("SET #made = #made + :one", "#period >= :period AND #made < :most")
+        # Once more after a beginning that another has made meanwhile; nobody makes a period earlier again.
+        return any(
+            self._is_counted(pk, sk, period, most, expression=expression, condition=condition)
+            for expression, condition in (goes_on, begins, goes_on)
+        )
+
+    def _is_counted(self, pk: str, sk: str, period: str, most: int, *, expression: str, condition: str) -> bool:
+        values = {":one": 1, ":period": period, **({":most": most} if ":most" in condition else {})}
+        try:
+            self._client.update_item(
+                TableName=self.table,
+                Key=_key(pk, sk),
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#made": "made", "#period": "period"},
+                ExpressionAttributeValues={name: _attribute(value) for name, value in values.items()},
+            )
+        except ClientError as error:
+            translated = _translated(error, f"{pk} {sk}")
+            if isinstance(translated, ConflictError):
+                return False
+            raise translated from error
+        return True
 
     def _item(self, change: Put | Update) -> dict[str, Any]:
         return {"Put": self._put(change)} if isinstance(change, Put) else {"Update": self._update(change)}

@@ -2,12 +2,12 @@
 many threads use one of them: what is conditional there is one step here."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from tidemill.errors import ConflictError, RecordNotFound, StaleEpoch
-from tidemill.ports import CHUNK, Alias, Put, Row, Stat, Update, is_lost
+from tidemill.ports import CHUNK, Alias, Put, Row, Stat, Update, Watch, is_lost
 
 WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -95,7 +95,7 @@ class MemoryObjects:
 
 
 class MemoryIndex:
-    """An Index."""
+    """An Index and a Counter."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Row] = {}
@@ -126,6 +126,16 @@ class MemoryIndex:
                 attributes = change.row if isinstance(change, Put) else {**self.rows[key], **change.set}
                 self.rows[key] = {**attributes, "pk": change.pk, "sk": change.sk}
 
+    def count(self, pk: str, sk: str, *, period: str, most: int) -> bool:
+        with self._lock:
+            row = self.rows.get((pk, sk), {"made": 0, "period": ""})
+            if row["period"] < period:
+                row = {"made": 0, "period": period}
+            if row["made"] >= most:
+                return False
+            self.rows[pk, sk] = {**row, "made": row["made"] + 1, "pk": pk, "sk": sk}
+            return True
+
     def _check(self, change: Put | Update) -> None:
         if is_lost(change, self.rows.get((change.pk, change.sk))):
             raise ConflictError(f"row {change.pk} {change.sk} is not as expected; read it again")
@@ -148,13 +158,15 @@ class MemoryWorkflows:
 
 class MemoryEndpoints:
     """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment. `bundles`
-    are the keys of what was published, of all projects, and `kinds` their kinds."""
+    are the keys of what was published, of all projects, and `kinds` their kinds. `answer` gives what a version
+    answers to a body."""
 
     def __init__(self) -> None:
         self.published: dict[str, list[tuple[int, str]]] = {}
         self.bundles: list[str] = []
         self.kinds: list[str] = []
         self.aliases: dict[str, Alias] = {}
+        self.answer: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda *_: {}
 
     def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str, kind: str = "") -> str:
         versions = self.published.setdefault(project, [])
@@ -165,6 +177,9 @@ class MemoryEndpoints:
             self.kinds.append(kind)
         return str(versions.index(wanted) + 2)
 
+    def ask(self, project: str, *, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.answer(version, body)
+
     def alias(self, project: str) -> Alias:
         return self.aliases.get(project, Alias("1", {}, "r0", 0))
 
@@ -174,3 +189,16 @@ class MemoryEndpoints:
             raise StaleEpoch(f"alias live of {project!r} is at epoch {current.epoch}, not {epoch}; read it again")
         if current.epoch < epoch:
             self.aliases[project] = Alias(version, dict(weights), f"r{epoch}", epoch)
+
+
+class MemoryGuards:
+    """A Guards that remembers what is watched, by project."""
+
+    def __init__(self) -> None:
+        self.watched: dict[str, Watch] = {}
+
+    def set(self, project: str, watch: Watch) -> None:
+        self.watched[project] = watch
+
+    def clear(self, project: str) -> None:
+        self.watched.pop(project, None)

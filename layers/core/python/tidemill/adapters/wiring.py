@@ -7,6 +7,7 @@ import boto3
 from botocore.config import Config
 
 from tidemill.adapters.endpoints import LambdaEndpoints
+from tidemill.adapters.guards import CloudWatchGuards
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
 from tidemill.adapters.workflows import StepFunctionsWorkflows
@@ -22,6 +23,11 @@ _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeo
 def client(service: str) -> Any:
     """A boto3 client with bounded retries."""
     return boto3.client(service, config=_RETRIES)
+
+
+def auth() -> str:
+    """Who may call the API: `iam`, `jwt` or `token`."""
+    return settings().auth
 
 
 @lru_cache(maxsize=1)
@@ -44,6 +50,11 @@ def endpoints() -> LambdaEndpoints:
     found = settings()
     layers = found.endpoint_layers
     return LambdaEndpoints(client("lambda"), stage=found.stage, bucket=found.bucket, layers=layers)
+
+
+@lru_cache(maxsize=1)
+def guards() -> CloudWatchGuards:
+    return CloudWatchGuards(client("cloudwatch"), stage=settings().stage, topic=settings().alarm_topic)
 
 
 @cache

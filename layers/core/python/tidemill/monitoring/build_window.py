@@ -110,6 +110,7 @@ def _summary(captured: Captured) -> Fact:
         "duplicates": captured.duplicates,
         "corrupted_lines": captured.corrupted_lines,
         "corrupted_objects": captured.corrupted_objects,
+        "masked": sorted(captured.masked),
     }
 
 
@@ -136,7 +137,7 @@ def _write_contents(
     captured = Captured()
     for key in window["sources"]:
         _read(objects, project.name, key, captured)
-    arrays = columns(captured.predictions.values(), project)
+    arrays = columns(captured.predictions.values(), project, masked=captured.masked)
     objects.put_new(f"{folder}rows.npz", rows.pack(arrays))
     first_open = names.captured(project.name, window["from_day"])
     ledger = {"keys": sorted(key for key in [*taken, *window["sources"]] if key > first_open)}

@@ -6,7 +6,7 @@ Called by `build_window`; writes nothing. What cannot be read is counted, never 
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,6 +41,8 @@ class Captured:
     duplicates: int = 0
     corrupted_lines: int = 0
     corrupted_objects: int = 0
+    masked: set[str] = field(default_factory=set)
+    """The features that were left out of some line: of these the predictions are not all known."""
 
     def read(self, body: bytes, *, project: str) -> None:
         """Add the predictions of one object."""
@@ -51,7 +53,10 @@ class Captured:
             return
         for line in filter(None, lines):
             try:
-                self._add(_predictions(json.loads(line), project))
+                found = json.loads(line)
+                masked = {str(name) for name in found.get("masked", ())}
+                self._add(_predictions(found, project))
+                self.masked |= masked
             except (ValueError, KeyError, TypeError, AttributeError):
                 self.corrupted_lines += 1
 
@@ -63,13 +68,18 @@ class Captured:
                 self.predictions[prediction.prediction_id] = prediction
 
 
-def columns(predictions: Iterable[Prediction], project: Project) -> dict[str, NDArray[Any]]:
+def columns(
+    predictions: Iterable[Prediction], project: Project, *, masked: Collection[str] = ()
+) -> dict[str, NDArray[Any]]:
     """The predictions as arrays of equal length: each input of a model as for a profile, the values under
     PREDICTION, the model versions that answered under MODEL_VERSION (int64). Of named classes the values are
-    names. A value of another kind, of a model from before the target was changed, is missing."""
+    names. A value of another kind, of a model from before the target was changed, is missing. `masked` features
+    are left out: a value that was not told is no missing one, and must not look like a shift."""
     rows = list(predictions)
     arrays: dict[str, NDArray[Any]] = {}
     for name, rule in project.feature_columns().items():
+        if name in masked:
+            continue
         values = [row.features.get(name) for row in rows]
         if rule.type is Kind.TIMESTAMP:
             arrays |= times.derived(name, times.moments(values), project.recipe.dates)

@@ -63,6 +63,7 @@ def build_report(project: Project, window: dict[str, Any], reference: Profile, c
         **{name: window[name] for name in ("window_id", "from", "to", "rows", "trigger", "model")},
         **{name: window[name] for name in ("duplicates", "corrupted_lines", "corrupted_objects")},
         "objects": len(window["sources"]),
+        "masked": [name for name in project.features if name in window.get("masked", ())],
         "drifted": len(drifted) >= policy.features,
         "features": drifted,
         "policy": {**policy.model_dump(), **project.retraining.model_dump()},

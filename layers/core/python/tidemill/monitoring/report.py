@@ -88,8 +88,16 @@ def _table(report: Mapping[str, Any]) -> Markup:
         "section",
         element("h2", "Features, strongest shift first"),
         element("p", "A feature has shifted when the difference is large and is not chance.", class_="soft"),
+        *_masked(report),
         element("div", table, class_="wide"),
     )
+
+
+def _masked(report: Mapping[str, Any]) -> list[Markup]:
+    if not report.get("masked"):
+        return []
+    told = f"Masked in some of these predictions, hence not compared: {', '.join(report['masked'])}."
+    return [element("p", told)]
 
 
 def _row(column: Column, i: int, threshold: float) -> Markup:

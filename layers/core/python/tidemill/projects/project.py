@@ -14,7 +14,7 @@ from tidemill.projects.monitoring import Drift, Retraining
 from tidemill.projects.recipe import Costs, Recipe
 from tidemill.projects.release import Rollout, rollout_fault
 from tidemill.projects.search import Search
-from tidemill.projects.serving import Serving
+from tidemill.projects.serving import Serving, capture_fault
 from tidemill.projects.strict import Strict
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
@@ -80,7 +80,7 @@ class Project(Strict):
             raise ValueError(f"search.algorithms: own needs projects/{self.name}/recipe.py; see docs/recipes.md")
         if self.search.asks_for("fairness_gap") and (self.task == "regression" or not self.protected):
             raise ValueError("search: fairness_gap compares decisions between groups; name `sensitive` columns")
-        if fault := settings_fault(self) or rollout_fault(self):
+        if fault := settings_fault(self) or rollout_fault(self) or capture_fault(self):
             raise ValueError(fault)
         if self.split.by == "entity" and not self.entity:
             raise ValueError("split.by: entity needs `entity`, the column that names whom a row is about")

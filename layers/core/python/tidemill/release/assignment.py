@@ -1,5 +1,5 @@
-"""Which arm an entity is on: by a hash of its id, without anything to look up or to remember. No endpoint calls it
-yet: an alias splits by chance (docs/decisions/0023-release-decisions.md).
+"""Which arm an entity is on: by a hash of its id, without anything to look up or to remember. The endpoint asks it
+where a function version has both arms (serving/arms.py).
 
 The salt is the experiment's (a release's id): another experiment mixes the entities anew, so that whoever was with
 the challenger of one is not with the challenger of the next. Each arm has its own part of the circle from which it

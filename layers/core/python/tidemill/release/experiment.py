@@ -6,12 +6,11 @@ comparison alike: pooled over steps with different weights, a drift of the loss 
 difference between the arms (Simpson's paradox), and the ratio would be against no one weight.
 """
 
-import gzip
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -23,23 +22,28 @@ from tidemill.ports import ObjectStore
 from tidemill.projects.release import RATIOS
 from tidemill.release.losses import Answer, Measure, Outcome, loss
 from tidemill.release.sequential import Covariate, Sample
+from tidemill.serving import joining
+from tidemill.serving.capture import sampled
+from tidemill.serving.day_lines import BROKEN, UNREADABLE, lines
 
 
 @dataclass
 class Request:
     """What one request was answered, by whom, about whom, when: prediction id → what the loss is taken of, and the
-    value of the covariate."""
+    value of the covariate. `share` of its arm's requests are captured."""
 
     variant: str
     entity: str | None = None
     at: str = ""
+    share: float = 1.0
     answers: dict[str, tuple[Answer, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Arm:
     """One arm since the traffic last changed: all its requests, those with an outcome that counts (None in records
-    from before it was counted), and the sample of its units."""
+    from before it was counted), and the sample of its units. Where entities are assigned, they are counted in the
+    place of requests: requests of one entity share its arm, so that their number says nothing of the weight."""
 
     variant: str
     requests: int
@@ -57,22 +61,46 @@ class _Unit:
 
 
 def read_requests(
-    objects: ObjectStore, project: str, *, since: datetime, until: datetime, covariate: str | None = None
+    objects: ObjectStore,
+    project: str,
+    *,
+    since: datetime,
+    until: datetime,
+    covariate: str | None = None,
+    counted: Counter[str] | None = None,
 ) -> dict[str, Request]:
-    """Requests answered since `since`, by request id. A prediction captured twice counts once."""
+    """Requests answered since `since`, by request id. A prediction captured twice counts once. Lines that cannot
+    be read are `counted`."""
     requests: dict[str, Request] = {}
-    for line in _lines(objects, partial(names.captured, project), since, until):
-        if datetime.fromisoformat(line["at"]) < since:
+    told: Counter[str] = Counter() if counted is None else counted
+    for line in lines(objects, partial(names.captured, project), since=since, until=until, counted=told):
+        try:
+            fresh = _request(line, covariate)
+            late = datetime.fromisoformat(fresh.at) >= since
+            request_id = str(line["request_id"])
+        except BROKEN:
+            told[UNREADABLE] += 1
             continue
-        request = requests.setdefault(
-            line["request_id"], Request(line["variant"], line.get("entity_id"), line["at"])
-        )
-        for item in line["instances"]:
-            request.answers[item["prediction_id"]] = (_answer(item), _covariate(item, covariate))
-    return requests
+        if late:
+            requests.setdefault(request_id, replace(fresh, answers={})).answers.update(fresh.answers)
+    return _evenly(requests)
 
 
-def _answer(item: Mapping[str, Any]) -> Answer:
+def _request(line: Mapping[str, Any], covariate: str | None) -> Request:
+    """What a line tells of a request: as a whole, or not at all."""
+    answers = {item["prediction_id"]: (answer_of(item), _covariate(item, covariate)) for item in line["instances"]}
+    return Request(line["variant"], line.get("entity_id"), line["at"], line.get("share") or 1.0, answers)
+
+
+def _evenly(requests: dict[str, Request]) -> dict[str, Request]:
+    """Those of the smallest sample that a model among them captured: where the share was changed between two
+    models, the ratio of the arms would else be that of the shares. Samples by request id hold the smaller ones."""
+    least = min((request.share for request in requests.values()), default=1.0)
+    return {identity: request for identity, request in requests.items() if sampled(identity, least)}
+
+
+def answer_of(item: Mapping[str, Any]) -> Answer:
+    """What a captured instance says."""
     return Answer(item["prediction"], item.get("probabilities") or item.get("probability"))
 
 
@@ -83,16 +111,27 @@ def _covariate(item: Mapping[str, Any], name: str | None) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def read_outcomes(objects: ObjectStore, project: str, *, since: datetime, until: datetime) -> dict[str, Outcome]:
-    """Outcomes received since `since`, by prediction id; the one received last counts."""
-    latest: dict[str, tuple[datetime, Outcome]] = {}
-    for line in _lines(objects, partial(names.outcomes, project), since, until):
-        received = datetime.fromisoformat(line["at"])
-        known = latest.get(line["prediction_id"])
-        value = line["outcome"] if isinstance(line["outcome"], str) else float(line["outcome"])
-        if (isinstance(value, str) or math.isfinite(value)) and (known is None or known[0] <= received):
-            latest[line["prediction_id"]] = (received, Outcome(value, line.get("reward")))
-    return {prediction_id: outcome for prediction_id, (_, outcome) in latest.items()}
+def read_outcomes(
+    objects: ObjectStore,
+    project: str,
+    *,
+    since: datetime,
+    until: datetime,
+    requests: Mapping[str, Request] | None = None,
+    counted: Counter[str] | None = None,
+) -> dict[str, Outcome]:
+    """Outcomes received since `since`, by prediction id; the one received last counts. Those that name an entity
+    and a time belong to these `requests`. What could not be joined is `counted`, as `joining` says."""
+    asked = [
+        joining.Asked(
+            request.entity, datetime.fromisoformat(request.at), list(request.answers), request.share >= 1
+        )
+        for request in (requests or {}).values()
+        if request.entity is not None
+    ]
+    told: Counter[str] = Counter() if counted is None else counted
+    found = joining.read(objects, project, since=since, until=until, asked=asked, counted=told)
+    return {identity: Outcome(each.value, each.reward) for identity, each in found.items()}
 
 
 def arms(
@@ -117,28 +156,33 @@ def arms(
 def _units(
     requests: Mapping[str, Request], outcomes: Mapping[str, Outcome], variant: str, measure: Measure
 ) -> tuple[int, int, list[_Unit]]:
-    """How many requests, how many of them with an outcome, and the units with something to count."""
-    total = answered = 0
+    """How many requests (or entities, where they are assigned), how many of them with an outcome, and the units
+    with something to count."""
+    total: set[tuple[str, str]] = set()
+    answered: set[tuple[str, str]] = set()
     units: dict[tuple[str, str], _Unit] = {}
     for request_id, request in requests.items():
         if request.variant != variant:
             continue
-        total += 1
+        alone, entity = ("request", request_id), ("entity", str(request.entity))
+        assigned = entity if measure.assigned == "entity" and request.entity is not None else alone
+        total.add(assigned)
         losses = [
             (found, value)
             for identity, (answer, value) in request.answers.items()
             if identity in outcomes
             and (found := loss(measure.metric, answer, outcomes[identity], measure.costs)) is not None
         ]
-        answered += bool(losses)
         if not losses:
             continue
-        whole = measure.unit == "entity" and request.entity is not None
-        unit = units.setdefault(("entity", str(request.entity)) if whole else ("request", request_id), _Unit())
+        answered.add(assigned)
+        unit = units.setdefault(
+            entity if measure.unit == "entity" and request.entity is not None else alone, _Unit()
+        )
         for found, value in losses:
             unit.lost, unit.counted = unit.lost + found.lost, unit.counted + found.counted
             unit.covariates += [] if value is None else [value]
-    return total, answered, [unit for unit in units.values() if unit.counted > 0]
+    return len(total), len(answered), [unit for unit in units.values() if unit.counted > 0]
 
 
 def _sample(units: Sequence[_Unit], usual: float | None, *, as_ratio: bool) -> Sample:
@@ -164,18 +208,3 @@ def _sample(units: Sequence[_Unit], usual: float | None, *, as_ratio: bool) -> S
 
 def _spread(values: NDArray[np.float64]) -> float:
     return float(values.var(ddof=1)) if values.size > 1 else 0.0
-
-
-def _lines(
-    objects: ObjectStore, folder: Callable[[str], str], since: datetime, until: datetime
-) -> Iterator[dict[str, Any]]:
-    for day in _days(since.date(), until.date()):
-        for key in objects.keys(folder(day.isoformat())):
-            body = objects.get(key)
-            text = gzip.decompress(body) if key.endswith(".gz") else body
-            yield from (json.loads(line) for line in text.splitlines() if line)
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    for offset in range((last - first).days + 1):
-        yield first + timedelta(days=offset)

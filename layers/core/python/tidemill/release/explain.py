@@ -8,10 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidemill.release import record
+from tidemill.projects import Rollout
+from tidemill.projects.release import UNEXPOSED
+from tidemill.release import paired, record, watch
 from tidemill.release.experiment import Arm
+from tidemill.release.paired import Shadow
 from tidemill.release.sequential import Covariate, Sample
-from tidemill.release.verdict import judge, limits
+from tidemill.release.verdict import Verdict, judge, limits
 
 Facts = dict[str, Any]
 TOLERANCE = 1e-9
@@ -38,7 +41,8 @@ def explain(
         "margin": rules.margin,
         "limits": {"reach": within.reach, "hopeless": within.hopeless},
         "alpha": rules.alpha,
-        "steps": list(rules.steps),
+        "plan": list(rules.plan),
+        "steps": [stage.weight for stage in rules.stages()],
         "began": plan["at"],
         "looks": found,
         "decision": dict(decision) if decision else None,
@@ -57,22 +61,25 @@ def arm(recorded: Mapping[str, Any]) -> Arm:
 
 
 def _look(plan: Mapping[str, Any], look: Mapping[str, Any]) -> Facts:
-    sides = look["arms"]
     focus = look["sample_ratio"].get("focus", 0.0)  # the first records had none
-    again = judge(
-        arm(sides["challenger"]),
-        arm(sides["champion"]),
-        rules=record.rules(plan),
-        step=look["step"],
-        look=look["look"],
-        days=look.get("days"),
-        focus=focus,
-    )
+    again = _again(record.rules(plan), look, focus)
     made = again.numbers | {"sample_ratio": again.numbers["sample_ratio"] | {"focus": focus}}
     known = {**look, "sample_ratio": {**look["sample_ratio"], "focus": focus}}
     odd = [name for name in FIGURES if name in known and not alike(known[name], made[name])]
     odd = (["verdict"] if again.word != look["verdict"] else []) + odd
     return {**look, "again": {"verdict": again.word, "reason": again.reason}, "differs": odd, "same": not odd}
+
+
+def _again(rules: Rollout, look: Mapping[str, Any], focus: float) -> Verdict:
+    """By the plan of the look's step; the first records had but one plan."""
+    ours, theirs = (arm(look["arms"][side]) for side in ("challenger", "champion"))
+    step = look["step"]
+    if look.get("plan") == "blue_green":
+        return watch.judge(ours, theirs, rules=rules, step=step, minutes=look["minutes"])
+    if look.get("plan") in UNEXPOSED:
+        both, shadow = Sample(**look["paired"]), Shadow(**look["shadow"])
+        return paired.judge(ours, theirs, both, shadow, rules=rules, step=step, look=look["look"])
+    return judge(ours, theirs, rules=rules, step=step, look=look["look"], days=look.get("days"), focus=focus)
 
 
 def alike(one: Any, other: Any) -> bool:

@@ -25,6 +25,8 @@ class Measure:
     costs: Costs = field(default_factory=Costs)
     unit: str = "request"
     covariate: str | None = None
+    assigned: str = "request"
+    """What is put on an arm, and so is what the shares are counted of: requests, or entities."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""The moving pointer of a project: who is champion, who is challenger, with which share of the requests.
+"""The moving pointer of a project: who is champion, who is challenger, with which share of the requests; and where
+entities are assigned, which function version has both (`experiment`).
 
 The row `POINTER#live` is the truth; the alias `live` follows it. A change is a transaction that holds the
 pointer's epoch; acting on the alias carries that epoch, and the alias refuses a lower one. So whoever was
@@ -18,6 +19,7 @@ _NOTHING: Row = {
     "weight": 0.0,
     "previous": None,
     "release_id": None,
+    "experiment": None,
 }
 
 
@@ -27,8 +29,9 @@ def read(index: Index, project: str) -> Row:
 
 
 def moved(project: str, pointer: Mapping[str, Any], **changes: Any) -> Put:
-    """The change to put into a transaction, which fails if the pointer has moved since it was read."""
-    attributes = {name: pointer[name] for name in _NOTHING}
+    """The change to put into a transaction, which fails if the pointer has moved since it was read. There is an
+    `experiment` only as long as whoever moves the pointer names one."""
+    attributes = {name: pointer[name] for name in _NOTHING} | {"experiment": None}
     row = {**attributes, **changes, "epoch": pointer["epoch"] + 1}
     return Put(names.pk(project), names.POINTER_LIVE, row, if_epoch=pointer["epoch"])
 
@@ -43,8 +46,12 @@ def apply(index: Index, endpoints: Endpoints, project: str) -> Row:
     champion, challenger = pointer["champion"], pointer["challenger"]
     if champion:
         shared = challenger is not None and pointer["weight"] > 0
-        weights = {challenger["function_version"]: pointer["weight"]} if shared else {}
-        endpoints.move_alias(
-            project, version=champion["function_version"], weights=weights, epoch=pointer["epoch"]
-        )
+        version, weights = champion["function_version"], {}
+        if shared and pointer["experiment"]:
+            version = pointer["experiment"]
+        elif shared and pointer["weight"] >= 1:
+            version = challenger["function_version"]
+        elif shared:
+            weights = {challenger["function_version"]: pointer["weight"]}
+        endpoints.move_alias(project, version=version, weights=weights, epoch=pointer["epoch"])
     return pointer

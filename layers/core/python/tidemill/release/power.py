@@ -80,7 +80,7 @@ def simulate(rules: Rollout, traffic: Traffic, difference: float, *, experiments
     """Releases whose challenger's mean loss differs from the champion's by `difference`, without a maximum
     duration."""
     rng = np.random.default_rng(seed)
-    alpha, within = rules.alpha / len(rules.steps), limits(rules)
+    alpha, within = rules.alpha_each, limits(rules)
     batch, days_a_look, looks = _grid(rules, traffic, difference)
     at = np.round(batch * np.arange(looks + 1))
     factors = np.array([half_width(1.0, units, alpha) if units else np.inf for units in at])
@@ -95,7 +95,7 @@ def simulate(rules: Rollout, traffic: Traffic, difference: float, *, experiments
         own[live] += 1
         fresh = (at[own[live]] - at[own[live] - 1]).astype(np.int64)
         spent[live] += fresh
-        for arm, drawn in enumerate(_split(rng, fresh, np.array(rules.steps)[step[live]])):
+        for arm, drawn in enumerate(_split(rng, fresh, np.array(rules.shares())[step[live]])):
             count[arm, live] += drawn
             mean = difference if arm == 0 else 0.0
             total[arm, live] += rng.normal(mean * drawn, traffic.sd * np.sqrt(drawn))
@@ -105,7 +105,7 @@ def simulate(rules: Rollout, traffic: Traffic, difference: float, *, experiments
         half = np.sqrt((variance / count[:, ready]).sum(axis=0)) * factors[own[ready]]
         good = gap + half < within.reach
         bad = ~good & (gap - half > within.hopeless)
-        onward = ready[good & (step[ready] < len(rules.steps) - 1)]
+        onward = ready[good & (step[ready] < len(rules.shares()) - 1)]
         step[onward], own[onward], count[:, onward], total[:, onward] = step[onward] + 1, 0, 0, 0
         ended[np.setdiff1d(ready[good], onward)], ended[ready[bad]] = 1, -1
         over = live[ended[live] != 0]
@@ -121,11 +121,11 @@ def _split(rng: np.random.Generator, fresh: NDArray[np.int64], weights: NDArray[
 def _grid(rules: Rollout, traffic: Traffic, difference: float) -> tuple[float, float, int]:
     """Units and days between two looks, and how many looks there may be."""
     reach = limits(rules).reach
-    distance, alpha = abs(reach - difference), rules.alpha / len(rules.steps)
-    needed = sum(units_at(distance, traffic.sd, weight, alpha) for weight in rules.steps) if distance else 0.0
-    needed += sum(rules.min_units / min(weight, 1 - weight) for weight in rules.steps)
+    distance, alpha = abs(reach - difference), rules.alpha_each
+    needed = sum(units_at(distance, traffic.sd, weight, alpha) for weight in rules.shares()) if distance else 0.0
+    needed += sum(rules.min_units / min(weight, 1 - weight) for weight in rules.shares())
     days = rules.look_minutes / 1440
-    looks = math.ceil(_PATIENCE * needed / (traffic.units_per_day * days)) + 2 * len(rules.steps)
+    looks = math.ceil(_PATIENCE * needed / (traffic.units_per_day * days)) + 2 * len(rules.shares())
     looks = max(looks, math.ceil(longest_days(rules) / days))
     together = math.ceil(looks / MOST_LOOKS)
     return traffic.units_per_day * days * together, days * together, math.ceil(looks / together)
@@ -144,7 +144,7 @@ def forecast(
     Units of each step in closed form; `units` and `days` by which the share `power` of the challengers is promoted
     (None: never); quantiles of both; how releases end within the project's maximum.
     """
-    alpha, distance = rules.alpha / len(rules.steps), limits(rules).reach - difference
+    alpha, distance = rules.alpha_each, limits(rules).reach - difference
     runs = simulate(rules, traffic, difference, experiments=experiments, seed=seed)
     until = [np.where(runs.ended == 1, values, np.inf) for values in (runs.units, runs.days)]
     longest = longest_days(rules)
@@ -162,7 +162,7 @@ def forecast(
                 "weight": weight,
                 "units": _plain(units_at(distance, traffic.sd, weight, alpha)) if distance > 0 else None,
             }
-            for weight in rules.steps
+            for weight in rules.shares()
         ],
         **quantile(power),
         "quantiles": [quantile(share) for share in SHARES],

@@ -1,20 +1,22 @@
 """PublishVersion: a model version becomes a function version, and its release takes the project's one slot.
 
-Writes the endpoint's function version, `plan.json`, and in one transaction the release's row, the pointer and
-the model's state. The newest model wins the slot (docs/decisions/0003): a running release of an older one is
-superseded; if a newer one is running, this release is the superseded one. A superseded model stays registered.
+Writes the endpoint's function version, `plan.json`, and in one transaction the release's row, the pointer and the
+model's state; then removes the alarms on an earlier challenger. The newest model wins the slot
+(docs/decisions/0003): a running release of an older one is superseded; if a newer one is running, this release is
+the superseded one. A superseded model stays registered. Where entities are assigned, the versions that have both
+arms follow (release/arms.py).
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from tidemill import names
+from tidemill.errors import RecordNotFound
 from tidemill.governance import audit
-from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Put, Row, Update
+from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
-from tidemill.release import placement, record
+from tidemill.release import arms, guarding, placement, record
 from tidemill.release import pointer as live
 
 
@@ -26,6 +28,7 @@ def publish_version(
     objects: ObjectStore,
     index: Index,
     endpoints: Endpoints,
+    guards: Guards,
     clock: Clock,
     room: Mapping[str, int] | None = None,
 ) -> Row:
@@ -33,15 +36,25 @@ def publish_version(
     a model may have in its layer, by its form; None: all that a function may have.
 
     Raises RecordNotFound if the model is not registered, ModelTooLarge or ArtifactCorrupt if it cannot be served,
-    ConflictError if the pointer moved meanwhile (try again).
+    ArmsUnfit if entities are assigned and both models do not go into one version, ConflictError if the pointer
+    moved meanwhile (try again).
     """
     project = problem.name
     release = index.get(names.pk(project), names.sk_release(release_id))
     if release is None:
         plan = _plan(
-            problem, model_version, release_id, objects=objects, endpoints=endpoints, room=room or {}, now=clock()
+            problem,
+            model_version,
+            release_id,
+            objects=objects,
+            index=index,
+            endpoints=endpoints,
+            room=room or {},
+            now=clock(),
         )
         release = _take_slot(project, plan, index=index, now=clock())
+    release = arms.publish(project, release, objects=objects, index=index, endpoints=endpoints, room=room or {})
+    guarding.follow(index, objects, guards, project)
     return {
         "function_version": release["function_version"],
         "champion": release["champion"] is not None,
@@ -55,13 +68,21 @@ def _plan(
     release_id: str,
     *,
     objects: ObjectStore,
+    index: Index,
     endpoints: Endpoints,
     room: Mapping[str, int],
     now: datetime,
 ) -> dict[str, Any]:
-    document = json.loads(objects.get(names.model(problem.name, model_version) + "model.json"))
-    identity = document["identity"]
-    bundle_key, kind = placement.place(problem, release_id, document, objects=objects, room=room)
+    registered = index.get(names.pk(problem.name), names.sk_model(model_version))
+    if registered is None:
+        raise RecordNotFound(f"model v{model_version:05d} of {problem.name!r} is not registered; list the models")
+    identity = registered["identity"]
+    champion = live.read(index, problem.name)["champion"]
+    if champion is not None and problem.rollout.assignment == "entity":
+        arms.check(problem.name, (champion["model"], model_version), objects=objects, index=index, room=room)
+    bundle_key, kind = placement.place(
+        problem, release_id, model_version, identity=identity, objects=objects, room=room
+    )
     function_version = endpoints.publish(
         problem.name, bundle_key=bundle_key, model_version=model_version, identity=identity, kind=kind
     )

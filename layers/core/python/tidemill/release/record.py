@@ -52,4 +52,6 @@ def measure(plan: Mapping[str, Any]) -> Measure:
     """What the release compares, as it was when it began."""
     laid_down = rules(plan)
     costs = Costs.model_validate(plan.get("costs", {}))
-    return Measure(laid_down.measured(plan["task"]), costs, laid_down.unit, laid_down.covariate)
+    return Measure(
+        laid_down.measured(plan["task"]), costs, laid_down.unit, laid_down.covariate, laid_down.assignment
+    )

@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from tidemill import canonical, names
-from tidemill.errors import ArtifactCorrupt, ConflictError, RecordNotFound, RunFailed
+from tidemill.errors import ConflictError, RecordNotFound, RunFailed
 from tidemill.governance import audit
 from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
+from tidemill.projects.serving import capture_carried
 from tidemill.release import bundle, card, card_page
+from tidemill.release.soundness import identity, verify, verify_stored
 from tidemill.serving.forms import file_of
-from tidemill.stored import digest as digest_of
 
 ARTIFACTS = ("model.onnx", "model.skops", "profile.json")
 
@@ -27,7 +28,7 @@ def register_model(*, problem: Project, run_id: str, objects: ObjectStore, index
     """The run's `model_version`.
 
     Raises RecordNotFound (no such run, or not finished), RunFailed (it did not pass its gates), ArtifactCorrupt
-    (a file is not what the run recorded), ConflictError (others registered meanwhile; try again).
+    (a file is not what the run recorded, or a pickle), ConflictError (others registered meanwhile; try again).
     """
     run = _run(index, problem.name, run_id)
     if run.get("model_version") is None:
@@ -55,8 +56,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         raise RunFailed(f"run {run['run_id']!r} did not pass its gates ({why}); only a run that did is registered")
     digests = {name: final["sha256"][name] for name in ARTIFACTS}
     for name, digest in digests.items():
-        found = digest_of(objects.chunks(f"{folder}final/{name}"))
-        verify(found, digest, f"{name} of run {run['run_id']!r}")
+        verify_stored(objects, f"{folder}final/{name}", digest, f"{name} of run {run['run_id']!r}")
     content = {
         "project": problem.name,
         "task": problem.task,
@@ -70,21 +70,17 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
     }
     return {
         **content,
-        "identity": canonical.identity(content),
+        "identity": identity(content),
         "run_id": run["run_id"],
         "dataset_version": run["dataset_version"],
         "metrics": evaluation["metrics"],
         "baseline": evaluation["baseline"],
         "gates": evaluation["gates"],
         "max_instances": problem.max_instances,
+        **({"assignment": "entity"} if problem.rollout.assignment == "entity" else {}),
+        **capture_carried(problem),
         "created": now.isoformat(),
     }
-
-
-def verify(found: str, digest: str, what: str) -> None:
-    """Raises ArtifactCorrupt unless the SHA-256 that was found is the recorded one."""
-    if found != digest:
-        raise ArtifactCorrupt(f"{what} has SHA-256 {found}, not the recorded {digest}; train again")
 
 
 def _claim(
@@ -128,10 +124,10 @@ def _pack(target: str, document: Mapping[str, Any], objects: ObjectStore) -> Non
     stat = objects.head(target + file)
     if stat and bundle.unzipped((stat.size, len(described))) > bundle.LIMIT:
         # It may be larger than this function's memory.
-        verify(digest_of(objects.chunks(target + file)), document["sha256"][file], what)
+        verify_stored(objects, target + file, document["sha256"][file], what)
         return
     model = objects.get(target + file)
-    verify(canonical.sha256(model), document["sha256"][file], what)
+    verify(model, document["sha256"][file], what)
     zipped = bundle.build({file: model, "model.json": described})
     objects.put_new(target + "bundle.zip", zipped, content_type="application/zip")
 

@@ -1,7 +1,8 @@
 """SettleRelease: promote the challenger or roll it back, by the machine's verdict or by a person's word.
 
 Writes `decision.json` first (the first decision stands, whoever comes second carries it out), then in one
-transaction the pointer, the release's row and the models' states, then moves the alias. A person may also take
+transaction the pointer, the release's row and the models' states, then moves the alias, then removes the alarms on
+the challenger. A person may also take
 back a promotion, as long as nothing was released after it: the previous champion answers again, and
 `reversal.json` says why.
 """
@@ -12,9 +13,9 @@ from typing import Any, Literal
 from tidemill import names
 from tidemill.errors import ConflictError
 from tidemill.governance import audit
-from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Put, Row, Update
+from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Put, Row, Update
+from tidemill.release import guarding, record
 from tidemill.release import pointer as live
-from tidemill.release import record
 
 STATES = {"promote": "promoted", "roll_back": "rolled_back"}
 
@@ -26,15 +27,18 @@ def settle_release(
     verdict: Literal["promote", "roll_back"],
     reason: str,
     by: str | None,
+    actor: str = "settle_release",
     objects: ObjectStore,
     index: Index,
     endpoints: Endpoints,
+    guards: Guards,
     clock: Clock,
 ) -> Row:
     """The `state` in which the release is now, and the `reason`.
 
     Without a `release_id`: the running release, or else the one that made the champion. A release that never
-    started has nothing to settle: `not_started`. Only a person (`by`) takes back a promotion. Raises
+    started has nothing to settle: `not_started`. Only a person (`by`) takes back a promotion; without one, `actor`
+    is the function that decides. Raises
     ConflictError if the pointer moved meanwhile (try again), or if there is nothing to go back to.
     """
     if release_id is None:
@@ -42,7 +46,7 @@ def settle_release(
         release_id = _current(index, project, live.apply(index, endpoints, project))
     if index.get(names.pk(project), names.sk_release(release_id)) is None:
         return {"state": "not_started", "reason": "no such release was started, so no traffic was moved"}
-    fact = {"verdict": verdict, "reason": reason, "by": by or "settle_release", "at": clock().isoformat()}
+    fact = {"verdict": verdict, "reason": reason, "by": by or actor, "at": clock().isoformat()}
     if record.row(index, project, release_id)["state"] == "running":
         decision = record.keep(objects, project, release_id, record.DECISION, fact)
         _settle(project, record.row(index, project, release_id), decision, index=index)
@@ -52,6 +56,7 @@ def settle_release(
         reversal = record.keep(objects, project, release_id, record.REVERSAL, fact)
         _reverse(project, promoted, pointer, reversal, index=index)
     live.apply(index, endpoints, project)
+    guarding.follow(index, objects, guards, project)
     release = record.row(index, project, release_id)
     return {"state": release["state"], "reason": release.get("reason", "")}
 

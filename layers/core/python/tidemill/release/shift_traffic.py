@@ -1,7 +1,7 @@
 """ShiftTraffic: give the challenger the share of requests of a step.
 
-Writes the pointer and the release's row in one transaction, then moves the alias, then notes since when the new
-share holds: only requests answered after that count in the experiment.
+Writes the pointer and the release's row in one transaction, then the alarms that watch the challenger, then moves
+the alias, then notes since when the new share holds: only requests answered after that count in the experiment.
 """
 
 import math
@@ -9,10 +9,10 @@ import math
 from tidemill import names
 from tidemill.errors import ConflictError
 from tidemill.governance import audit
-from tidemill.ports import Clock, Endpoints, Index, ObjectStore, Row, Update
+from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Row, Update
 from tidemill.projects import Rollout
+from tidemill.release import arms, guarding, record
 from tidemill.release import pointer as live
-from tidemill.release import record
 
 
 def shift_traffic(
@@ -24,6 +24,7 @@ def shift_traffic(
     objects: ObjectStore,
     index: Index,
     endpoints: Endpoints,
+    guards: Guards,
     clock: Clock,
 ) -> Row:
     """The `weight` now in force, the `wait_seconds` until the next `look`, and the pointer's `epoch`.
@@ -35,6 +36,7 @@ def shift_traffic(
     release = record.row(index, project, release_id)
     if release["state"] == "running" and release["step"] < step:
         _take_step(project, release, step, rules, index=index, clock=clock)
+    guarding.follow(index, objects, guards, project)  # before the alias: no request goes to who is not watched
     pointer = live.apply(index, endpoints, project)
     release = record.row(index, project, release_id)
     running = release["state"] == "running"
@@ -44,14 +46,18 @@ def shift_traffic(
         index.transact([Update(names.pk(project), names.sk_release(release_id), since, if_equal=expected)])
     return {
         "weight": pointer["weight"],
-        "wait_seconds": wait_seconds(rules, look_seconds) if running else 0,
+        "wait_seconds": wait_seconds(rules, release["step"], look_seconds) if running else 0,
         "epoch": pointer["epoch"],
         "look": release["looks"] + 1,
+        "plan": rules.stages()[max(0, release["step"])].plan,
     }
 
 
-def wait_seconds(rules: Rollout, override: float | None) -> int:
-    """Whole seconds between two looks: the deployment's override, or the project's `look_minutes`."""
+def wait_seconds(rules: Rollout, step: int, override: float | None) -> int:
+    """Whole seconds until the next look: the deployment's override, or the project's `look_minutes`. Requests that
+    are replayed came long ago, and nothing is waited for."""
+    if rules.stages()[step].plan == "replay":
+        return 1
     return max(1, math.ceil(override if override is not None else rules.look_minutes * 60))
 
 
@@ -62,10 +68,10 @@ def _take_step(project: str, release: Row, step: int, rules: Rollout, *, index: 
             f"release {release['release_id']!r} cannot share traffic: the pointer is with "
             f"{pointer['release_id']!r} and champion {pointer['champion']}; settle the release"
         )
-    pk, weight, now = names.pk(project), rules.steps[step], clock()
+    pk, weight, now = names.pk(project), rules.stages()[step].weight, clock()
     index.transact(
         [
-            live.moved(project, pointer, weight=weight),
+            live.moved(project, pointer, weight=weight, experiment=arms.version(release, step)),
             Update(
                 pk,
                 names.sk_release(release["release_id"]),

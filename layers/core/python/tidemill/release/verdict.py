@@ -66,8 +66,7 @@ def judge(
     Without `days` (records from before they were kept) there is no maximum duration but `max_looks`. `focus` is of
     the test of the sample ratio; records tell theirs.
     """
-    weight = rules.steps[step]
-    alpha = rules.alpha / len(rules.steps)
+    weight, alpha = rules.stages()[step].weight, rules.alpha_each
     safe = sequential.guarded(challenger.sample, champion.sample, added(rules))
     interval = sequential.difference(*sequential.adjusted(*safe), alpha)
     requests = challenger.requests, champion.requests
@@ -87,7 +86,7 @@ def judge(
         "missing_outcomes": {"p": _missing_p(challenger, champion, weight, focus)},
         "theta": sequential.slope(challenger.sample, champion.sample) if challenger.sample.covariate else None,
     }
-    mismatch = _mismatch(challenger, champion, numbers)
+    mismatch = _mismatch(challenger, champion, numbers, rules)
     word, reason = mismatch or _decide(challenger, champion, interval, rules, step)
     if word == "continue" and (over := _over(rules, look, days)):
         word, reason = rules.undecided, f"undecided after {over} ({reason})"
@@ -108,16 +107,17 @@ def _over(rules: Rollout, look: int, days: float | None) -> str | None:
     return f"{days:.1f} days" if days is not None and days >= rules.max_days else None
 
 
-def _mismatch(challenger: Arm, champion: Arm, numbers: dict[str, Any]) -> tuple[str, str] | None:
+def _mismatch(challenger: Arm, champion: Arm, numbers: dict[str, Any], rules: Rollout) -> tuple[str, str] | None:
     """A verdict, if the arms do not get what the weight says."""
+    assigned = "requests" if rules.assignment == "request" else "entities"
     weight, ratio_p, missing_p = numbers["weight"], numbers["sample_ratio"]["p"], numbers["missing_outcomes"]["p"]
     if ratio_p < sample_ratio.P_LIMIT:
         total = challenger.requests + champion.requests
-        share = f"{challenger.requests} of {total} requests at weight {weight}"
+        share = f"{challenger.requests} of {total} {assigned} at weight {weight}"
         return "roll_back", f"sample ratio mismatch: the challenger got {share} (p = {ratio_p:.2g})"
     if missing_p is not None and missing_p < sample_ratio.P_LIMIT:
         shares = " and ".join(
-            f"{arm.answered} of {arm.requests} requests of the {who}"
+            f"{arm.answered} of {arm.requests} {assigned} of the {who}"
             for who, arm in (("challenger", challenger), ("champion", champion))
         )
         return "roll_back", f"outcomes are missing from one arm: {shares} have one (p = {missing_p:.2g})"
@@ -135,7 +135,7 @@ def _decide(
     within, better = limits(rules), rules.goal == "better"
     if interval.upper < within.reach:
         shown = f"better by more than {rules.margin}" if better else f"not worse by the margin {rules.margin}"
-        last = step == len(rules.steps) - 1
+        last = step == len(rules.stages()) - 1
         return ("promote" if last else "advance"), f"{shown}: {bounds}"
     if interval.lower > within.hopeless:
         shown = f"surely not better by more than {rules.margin}" if better else "surely worse"

@@ -1,36 +1,71 @@
-"""Outcomes: what really happened, sent with the prediction's id, whenever it is known. Called by the API.
+"""Outcomes: what really happened, sent with the prediction's id or with the entity and the time, whenever it is
+known. Called by the API.
 
-An outcome may bring a `reward`: what the answer was worth, a number of which more is better.
-
-Writes one object of lines under the day they were received. Sent again or corrected, an outcome is another
-line; who reads them takes the one received last.
+Writes one object of lines under the day they were received. Sent again or corrected, an outcome is another line;
+`joining` says which of them counts.
 """
 
-import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tidemill import canonical, names
 from tidemill.ports import Clock, ObjectStore
 from tidemill.projects import Project
+from tidemill.serving import outcome_rules, outcome_tables
 from tidemill.serving.faults import Faults, refused
-from tidemill.serving.values import Fault, listed, not_allowed, number_fault, shown, text_fault, wrong_type
+from tidemill.serving.outcome_rules import Place
+from tidemill.serving.values import Fault, wrong_type
 
 MAX_OUTCOMES = 5000
 
 
 def accept_outcomes(*, problem: Project, body: Any, objects: ObjectStore, clock: Clock) -> dict[str, int]:
-    """How many were `accepted`: all of them, or none. Raises RequestInvalid with the faults and their places."""
-    at, faults, lines = clock(), Faults(), []
-    for number, outcome in enumerate(_outcomes(body)):
-        if not _faulty(problem, outcome, f"outcomes[{number}]", faults):
-            lines.append(json.dumps({**outcome, "at": at.isoformat()}, separators=(",", ":")))
-        if faults.full:
-            break
+    """How many of a JSON body were `accepted`: all of them, or none. Raises RequestInvalid with the faults and
+    their places."""
+    given = ((partial(_place, number), each) for number, each in enumerate(_outcomes(body)))
+    return _accepted(problem, given, objects, clock())
+
+
+def accept_table(*, problem: Project, body: bytes, objects: ObjectStore, clock: Clock) -> dict[str, int]:
+    """How many of a CSV body were `accepted`: all of them, or none. Raises RequestInvalid, the places being lines
+    and columns."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        reason = f"must be UTF-8; byte {error.start} is not"
+        raise refused("body", Fault("not_unicode", {"contentEncoding": "utf-8"}, reason)) from error
+    rows = outcome_tables.rows(text, problem, MAX_OUTCOMES)
+    given = ((outcome_tables.place(row.line), row.fault or row.outcome) for row in rows)
+    return _accepted(problem, given, objects, clock())
+
+
+def _accepted(
+    problem: Project, given: Iterable[tuple[Place, Any]], objects: ObjectStore, at: datetime
+) -> dict[str, int]:
+    faults = Faults()
+    lines = list(_lines(problem, given, at, faults))
     faults.refuse()
     content = "".join(line + "\n" for line in lines).encode()
     key = f"{names.outcomes(problem.name, at.date().isoformat())}{canonical.sha256(content)}.jsonl"
     objects.put_new(key, content, content_type="application/x-ndjson")
     return {"accepted": len(lines)}
+
+
+def _lines(problem: Project, given: Iterable[tuple[Place, Any]], at: datetime, faults: Faults) -> Iterator[str]:
+    """The lines of the outcomes without faults."""
+    for place, outcome in given:
+        if isinstance(outcome, Fault):
+            faults.add(place(""), outcome)
+        elif not outcome_rules.is_faulty(problem, outcome, place, faults):
+            yield outcome_rules.line(problem, outcome, at)
+        if faults.full:
+            return
+
+
+def _place(number: int, field: str) -> str:
+    return f"outcomes[{number}].{field}" if field else f"outcomes[{number}]"
 
 
 def _outcomes(body: Any) -> list[Any]:
@@ -45,33 +80,3 @@ def _outcomes(body: Any) -> list[Any]:
         reason = f"must hold 1 to {MAX_OUTCOMES} objects, not {len(outcomes)}"
         raise refused("outcomes", Fault("wrong_count", rule, reason))
     return outcomes
-
-
-def _faulty(problem: Project, outcome: Any, place: str, faults: Faults) -> bool:
-    """Whether this outcome has a fault; it is added to the others."""
-    if not isinstance(outcome, dict) or outcome.keys() - {"reward"} != {"prediction_id", "outcome"}:
-        reason = 'must be an object {"prediction_id": …, "outcome": …, "reward"?: …}'
-        faults.add(place, Fault("wrong_fields", {"required": ["prediction_id", "outcome"]}, reason), outcome)
-        return True
-    found = {
-        "prediction_id": text_fault(outcome["prediction_id"]),
-        "outcome": _value_fault(problem, outcome["outcome"]),
-        "reward": number_fault(outcome["reward"]) if "reward" in outcome else None,
-    }
-    for name, fault in found.items():
-        if fault:
-            faults.add(f"{place}.{name}", fault, outcome[name])
-    return any(found.values())
-
-
-def _value_fault(problem: Project, value: Any) -> Fault | None:
-    """What is wrong with an outcome's value, for this kind of target; None if nothing."""
-    if problem.classes:
-        if isinstance(value, str) and value in problem.classes:
-            return None
-        reason = f"must be the name of a class ({listed(problem.classes)}), not {shown(value)}"
-        return not_allowed(problem.classes, value)._replace(reason=reason)
-    fault = number_fault(value)
-    if problem.task == "classification" and (fault or value not in (0, 1)):
-        return Fault("not_allowed", {"enum": [0, 1]}, f"must be 0 or 1, not {shown(value)}")
-    return fault

@@ -17,8 +17,8 @@ from typing import Any
 
 from tidemill.errors import ArtifactCorrupt, ModelUnreachable, RecordNotFound
 from tidemill.ports import ObjectStore
+from tidemill.serving import layer_files
 
-POINTER = "pointer.json"
 FOLDER = "tidemill-models"
 """Where files are kept, below the folder for temporary ones."""
 _BLOCK = 1 << 20
@@ -49,7 +49,7 @@ def pointed(layer: Path, document: Mapping[str, Any], file: str) -> Pointer:
     """The pointer in a model's layer. Raises ArtifactCorrupt if there is none, or if it is not about the file that
     `document` registers under that name."""
     try:
-        pointer = Pointer(**json.loads((layer / POINTER).read_bytes()))
+        pointer = Pointer(**json.loads((layer / layer_files.POINTER).read_bytes()))
     except (OSError, ValueError, TypeError) as error:
         raise ArtifactCorrupt(f"the layer holds neither {file} nor a pointer to it; release it again") from error
     if pointer.sha256 != document["sha256"][file]:

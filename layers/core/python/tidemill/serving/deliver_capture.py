@@ -1,7 +1,8 @@
 """From log events back to captured predictions. Called by the subscription of the endpoints' logs.
 
 Writes `captured/<project>/dt=<day of the request>/<digest>.jsonl.gz`. The digest is that of the lines, so that
-a payload delivered twice writes nothing new.
+a payload delivered twice writes nothing new. Lines that are not as the contract says are kept as they came, in
+`quarantine/<project>/capture/<digest>.txt`.
 """
 
 import gzip
@@ -15,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, V
 from tidemill import canonical, names
 from tidemill.ports import ObjectStore
 from tidemill.projects import Name
+from tidemill.serving import intake
 
 Probability = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
@@ -51,27 +53,38 @@ class CaptureLine(BaseModel):
     variant: str
     model_version: int
     entity_id: str | None
+    share: Annotated[FiniteFloat, Field(gt=0, lt=1)] | None = None
+    masked: Sequence[str] = ()
     instances: Annotated[Sequence[Instance], Field(min_length=1)]
 
 
-def deliver_capture(messages: Sequence[str], *, objects: ObjectStore) -> dict[str, int]:
-    """Store the capture lines among these log messages: how many were `delivered`, how many `corrupt`.
+def deliver_capture(
+    messages: Sequence[str], *, objects: ObjectStore, source: str = intake.NO_PROJECT
+) -> dict[str, int]:
+    """Store the capture lines among these log messages: how many were `delivered`, how many `corrupt`. `source` is
+    the project whose endpoint wrote them: what a corrupt line says of it is not to be trusted.
 
     Messages without the capture term are other log lines, and no concern of this function.
     """
     captured = [line for message in messages for line in message.splitlines() if names.CAPTURE_TERM in line]
     folders: defaultdict[str, list[str]] = defaultdict(list)
+    corrupt: list[str] = []
     for text in captured:
         line = _parsed(text)
-        if line is not None:
+        if line is None:
+            corrupt.append(text)
+        else:
             folders[names.captured(line.project, _day(line.at))].append(text)
     for folder, lines in folders.items():
         content = "".join(line + "\n" for line in lines).encode()
         # Without a time in its header, gzip gives the same bytes for the same lines.
         body = gzip.compress(content, mtime=0)
         objects.put_new(f"{folder}{canonical.sha256(content)}.jsonl.gz", body, content_type="application/gzip")
-    delivered = sum(map(len, folders.values()))
-    return {"delivered": delivered, "corrupt": len(captured) - delivered}
+    if corrupt:
+        body = "".join(line + "\n" for line in corrupt).encode(errors="surrogatepass")
+        key = f"{intake.quarantined_capture(source)}{canonical.sha256(body)}.txt"
+        objects.put_new(key, body, content_type="text/plain; charset=utf-8")
+    return {"delivered": len(captured) - len(corrupt), "corrupt": len(corrupt)}
 
 
 def messages(event: Mapping[str, Any]) -> list[str]:

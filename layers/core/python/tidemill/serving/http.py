@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tidemill.errors import PayloadTooLarge, RequestInvalid, TidemillError
+from tidemill import token_names
+from tidemill.errors import PayloadTooLarge, RequestInvalid, TidemillError, TooManyRequests
 from tidemill.serving import compact, faults
 from tidemill.serving.values import Fault, as_unicode
 
@@ -27,21 +28,50 @@ def is_http(event: Any) -> bool:
     return isinstance(event, dict) and "requestContext" in event
 
 
+def refuse_above_limit(event: Mapping[str, Any]) -> None:
+    """Raises TooManyRequests if the authorizer found that the client sends more than its token lets it."""
+    authorizer = event["requestContext"].get("authorizer") or {}
+    wait = (authorizer.get("lambda") or {}).get(token_names.CONTEXT_WAIT)
+    if wait:
+        raise TooManyRequests(int(wait))
+
+
+def refuse_too_large(event: Mapping[str, Any]) -> None:
+    """Raises PayloadTooLarge, also where nothing reads the body."""
+    text = event.get("body") or ""
+    size = (
+        len(text) * 3 // 4 - text[-2:].count("=")
+        if event.get("isBase64Encoded")
+        else len(text.encode(errors="surrogatepass"))
+    )
+    if size > MAX_BYTES:
+        raise PayloadTooLarge(_too_large(size))
+
+
 def body(event: Mapping[str, Any]) -> Any:
     """The JSON value in the body. Raises PayloadTooLarge or BodyInvalid."""
-    text = event.get("body") or ""
-    if len(text) > MAX_BYTES * 4 / 3:
-        raise PayloadTooLarge(_too_large(len(text)))
     try:
-        content = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
-    except ValueError as error:
-        raise BodyInvalid(f"cannot be decoded: {error}") from error
-    if len(content) > MAX_BYTES:
-        raise PayloadTooLarge(_too_large(len(content)))
-    try:
-        return json.loads(content, parse_constant=_no_constant)
+        return json.loads(content(event), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BodyInvalid(f"is not JSON: {str(error)[:200]}") from error
+
+
+def content_type(event: Mapping[str, Any]) -> str:
+    """The media type of the body, in small letters and without parameters; empty if it is not told."""
+    headers = event.get("headers") or {}
+    told = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    return str(told).partition(";")[0].strip().lower()
+
+
+def content(event: Mapping[str, Any]) -> bytes:
+    """The bytes of the body. Raises PayloadTooLarge or BodyInvalid."""
+    text = event.get("body") or ""
+    refuse_too_large(event)
+    try:
+        found = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
+    except ValueError as error:
+        raise BodyInvalid(f"cannot be decoded: {error}") from error
+    return found
 
 
 def server(event: Mapping[str, Any]) -> str:
@@ -51,13 +81,18 @@ def server(event: Mapping[str, Any]) -> str:
     return f"{headers.get('x-forwarded-proto', 'https')}://{host}" if host else "/"
 
 
-def answer(status: int, value: Mapping[str, Any]) -> dict[str, Any]:
+def answer(status: int, value: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """A response with a JSON body."""
     return {
         "statusCode": status,
-        "headers": {"content-type": "application/json"},
+        "headers": {"content-type": "application/json", **(headers or {})},
         "body": compact.text(value),
     }
+
+
+def headers(error: TidemillError) -> dict[str, str]:
+    """What an error says beside its body: when to come again (RFC 9110, 10.2.3)."""
+    return {"retry-after": str(error.seconds)} if isinstance(error, TooManyRequests) else {}
 
 
 def problem(error: TidemillError) -> dict[str, Any]:
@@ -74,4 +109,4 @@ def _no_constant(name: str) -> Any:
 
 
 def _too_large(size: int) -> str:
-    return f"the body has {size} bytes, more than {MAX_BYTES}; send fewer instances per request"
+    return f"the body has {size} bytes, more than {MAX_BYTES}; send fewer rows per request"

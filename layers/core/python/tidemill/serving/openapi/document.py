@@ -9,10 +9,10 @@ from tidemill.errors import RecordNotFound
 from tidemill.ports import Index, ObjectStore
 from tidemill.projects import Project
 from tidemill.projects.features import described
-from tidemill.serving.openapi import examples, schemas
+from tidemill.serving import outcome_rules
+from tidemill.serving.openapi import examples, schemas, security
 
 VERSION = "3.1.0"
-_SIGNED: list[dict[str, list[str]]] = [{"sigv4": []}]
 _WRONG = {
     "400": "The body is not JSON.",
     "413": "The body is too large.",
@@ -21,19 +21,25 @@ _WRONG = {
 _NOT_READY = {"503": "The endpoint has no model yet, or one that is not the registered one."}
 
 
-def describe_api(*, problem: Project, server: str, objects: ObjectStore, index: Index) -> dict[str, Any]:
+def describe_api(
+    *, problem: Project, server: str, auth: str, objects: ObjectStore, index: Index
+) -> dict[str, Any]:
     """The document, of the champion's features, or before the first release of the project file's. `server` is the
-    address of the API, without a closing slash."""
+    address of the API, without a closing slash, and `auth` what it asks for: `iam`, `jwt` or `token`."""
     pointer = index.get(names.pk(problem.name), names.POINTER_LIVE) or {}
     model = _model(problem, pointer.get("champion"), objects)
     classes, features, task = model.get("classes", []), model["features"], model["task"]
     limit = model.get("max_instances", problem.max_instances)
+    # A champion from before the project assigned entities takes requests without one; the next model will not.
+    by_entity = "entity" in (problem.rollout.assignment, model.get("assignment"))
     bodies = {
         "Instance": schemas.instance(features, model.get("serving", {})),
-        "PredictRequest": _request(limit),
+        "PredictRequest": _request(limit, by_entity),
         "Prediction": schemas.prediction(task, classes),
         "PredictResponse": schemas.predictions(task, classes),
-        "OutcomesRequest": schemas.outcomes(problem.task, problem.classes),
+        "OutcomesRequest": schemas.outcomes(
+            problem.task, problem.classes, by_entity=outcome_rules.entity_fault(problem) is None
+        ),
         "OutcomesResponse": schemas.closed({"accepted": {"type": "integer", "minimum": 1}}, ["accepted"]),
         "Error": schemas.error(),
         "Fault": schemas.fault(),
@@ -42,9 +48,9 @@ def describe_api(*, problem: Project, server: str, objects: ObjectStore, index: 
         "openapi": VERSION,
         "info": _info(problem, model),
         "servers": [{"url": server}],
-        "security": _SIGNED,
-        "paths": _paths(problem, examples.requests(features, limit)),
-        "components": {"schemas": bodies, "securitySchemes": _security()},
+        "security": security.required(auth),
+        "paths": _paths(problem, examples.requests(features, limit, by_entity=by_entity), auth),
+        "components": {"schemas": bodies, "securitySchemes": security.schemes(auth, problem.name)},
     }
 
 
@@ -77,27 +83,16 @@ def _info(problem: Project, model: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _request(limit: int) -> schemas.Schema:
+def _request(limit: int, by_entity: bool) -> schemas.Schema:
     rows = {"type": "array", "minItems": 1, "maxItems": limit, "items": schemas.ref("Instance")}
-    entity = {**schemas.TEXT, "type": ["string", "null"], "description": "whom the request is about"}
-    return schemas.closed({"instances": rows, "entity_id": entity}, ["instances"])
+    rule = {"type": "string", "minLength": 1} if by_entity else {"type": ["string", "null"]}
+    entity = {**schemas.TEXT, **rule, "description": "whom the request is about"}
+    needed = ["instances", "entity_id"] if by_entity else ["instances"]
+    return schemas.closed({"instances": rows, "entity_id": entity}, needed)
 
 
-def _security() -> dict[str, Any]:
-    """AWS, "Controlling and managing access to HTTP APIs in API Gateway": IAM authorization."""
-    return {
-        "sigv4": {
-            "type": "apiKey",
-            "name": "Authorization",
-            "in": "header",
-            "description": "AWS Signature Version 4 of the service execute-api",
-            "x-amazon-apigateway-authtype": "awsSigv4",
-        }
-    }
-
-
-def _paths(problem: Project, requests: Mapping[str, Any]) -> dict[str, Any]:
-    root = f"/projects/{problem.name}"
+def _paths(problem: Project, requests: Mapping[str, Any], auth: str) -> dict[str, Any]:
+    root, limited = f"/projects/{problem.name}", security.limits(auth)
     happened = examples.outcomes(problem.task, problem.classes)
     return {
         f"{root}/predict": {
@@ -106,16 +101,17 @@ def _paths(problem: Project, requests: Mapping[str, Any]) -> dict[str, Any]:
                 "summary": "Ask the live model",
                 "requestBody": _body("PredictRequest", requests),
                 "responses": {"200": _json("The predictions.", schemas.ref("PredictResponse"))}
-                | _errors({**_WRONG, **_NOT_READY}),
+                | _errors({**_WRONG, **limited, **_NOT_READY}),
             }
         },
         f"{root}/outcomes": {
             "post": {
                 "operationId": "outcomes",
                 "summary": "Say what really happened",
+                "description": "Also as text/csv, UTF-8: a header with an outcome's fields, and a line for each.",
                 "requestBody": _body("OutcomesRequest", happened),
                 "responses": {"202": _json("The outcomes are kept.", schemas.ref("OutcomesResponse"))}
-                | _errors(_WRONG),
+                | _errors({**_WRONG, **limited}),
             }
         },
         root: {"get": _get("project", "What is live of the project")},

@@ -14,14 +14,16 @@ def instance(features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {feature["name"]: _value(feature) for feature in features}
 
 
-def requests(features: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
-    """Requests by name, as an OpenAPI document has examples. Several rows only where the project takes them."""
-    full = instance(features)
-    found = {"one": {"summary": "One row", "value": {"instances": [full]}}}
+def requests(features: Sequence[Mapping[str, Any]], limit: int, *, by_entity: bool = False) -> dict[str, Any]:
+    """Requests by name, as an OpenAPI document has examples. Several rows only where the project takes them, the
+    entity in each where it must be told."""
+    full, about = instance(features), {"entity_id": "a-17"}
+    always = about if by_entity else {}
+    found = {"one": {"summary": "One row", "value": {"instances": [full], **always}}}
     needed = {each["name"]: full[each["name"]] for each in features if not each["nullable"]}
     if needed != full:
-        found["needed"] = {"summary": "Only what may not be missing", "value": {"instances": [needed]}}
-    several = {"instances": [full] * min(2, limit), "entity_id": "a-17"}
+        found["needed"] = {"summary": "Only what may not be missing", "value": {"instances": [needed], **always}}
+    several = {"instances": [full] * min(2, limit), **about}
     found["entity"] = {"summary": "Several rows about one entity", "value": several}
     return found
 

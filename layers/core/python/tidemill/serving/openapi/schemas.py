@@ -6,7 +6,7 @@ They say what the checks of `tidemill.serving` do; the tests send what they allo
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidemill.serving import faults
+from tidemill.serving import faults, outcome_rules
 from tidemill.serving.accept_outcomes import MAX_OUTCOMES
 from tidemill.serving.rules import allowed_values
 from tidemill.serving.values import FLOAT32_MAX, MAX_TEXT
@@ -117,15 +117,20 @@ def predictions(task: str, classes: Sequence[str]) -> Schema:
     return closed(properties, list(properties))
 
 
-def outcomes(task: str, classes: Sequence[str]) -> Schema:
-    """The request that says what really happened."""
+def outcomes(task: str, classes: Sequence[str], *, by_entity: bool) -> Schema:
+    """The request that says what really happened, `by_entity`: also to whom and when."""
     value: Schema = NUMBER
     if classes:
         value = {"type": "string", "enum": list(classes)}
     elif task == "classification":
         value = {"type": "number", "enum": [0, 1]}
     reward: Schema = {**NUMBER, "description": "what the answer was worth; more is better"}
-    each = closed({"prediction_id": TEXT, "outcome": value, "reward": reward}, ["prediction_id", "outcome"])
+    happened: Schema = {"outcome": value, "reward": reward}
+    each = closed({"prediction_id": TEXT, **happened}, outcome_rules.BY_ID)
+    if by_entity:
+        at = {**TEXT, "format": "date-time", "description": "when it happened: its latest prediction is meant"}
+        about = {"entity_id": {**TEXT, "description": "whom it happened to"}, "at": at}
+        each = {"anyOf": [each, closed({**about, **happened}, outcome_rules.BY_ENTITY)]}
     listed = {"type": "array", "minItems": 1, "maxItems": MAX_OUTCOMES, "items": each}
     return closed({"outcomes": listed}, ["outcomes"])
 

@@ -30,17 +30,7 @@ from tidemill.ports import Index, ObjectStore, Put, Row, Update
 from tidemill.training.studies import trial_rows
 from tidemill.training.studies.registry import Registry, directions_of
 from tidemill.training.studies.texts import Texts
-from tidemill.training.studies.trial_rows import (
-    BEAT,
-    MORE_STEPS,
-    NUMBER,
-    PARAMETER,
-    PROOF,
-    STATE,
-    STEP,
-    SYSTEM,
-    USER,
-)
+from tidemill.training.studies.trial_rows import BEAT, MORE_STEPS, NUMBER, PARAMETER, STATE, STEP, SYSTEM, USER
 from tidemill.training.studies.trial_table import TrialTable
 
 Ports = tuple[Index, ObjectStore]
@@ -159,8 +149,8 @@ class StudyStorage(BaseStorage, BaseHeartbeat):
             if number is None:
                 number = self._next_number(study_id)
             row, later = new(number)
-            row[PROOF] = trial_rows.proof()
-            changes = [Put(pk, trial_rows.sk(number), row, if_absent=True, proof=PROOF)]
+            row[trial_rows.PROOF] = trial_rows.proof()
+            changes = [Put(pk, trial_rows.sk(number), row, if_absent=True, proof=trial_rows.PROOF)]
             identifier = trial_rows.trial_id(study_id, number)
             self._next.pop(study_id, None)  # known again once this one is taken
             self._index.transact([*changes, *(Put(pk, sk, steps) for sk, steps in later.items())])
