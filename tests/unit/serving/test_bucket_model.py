@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from tidemill.errors import ArtifactCorrupt, ModelUnreachable
 from tidemill.serving import bucket_model
 from tidemill.serving.bucket_model import Pointer, fetched
 from tidemill.serving.faults import Faults
-from tidemill.serving.model import load
+from tidemill.serving.model import load, load_served
 
 KEY = "models/tides/v00007/model.onnx"
 BODY = bytes(range(256)) * 40
@@ -355,3 +356,23 @@ def test_a_model_in_its_layer_imports_nothing_of_this(deployed: Path) -> None:
     )
     modules = json.loads(done.stdout.splitlines()[-1])["modules"]
     assert not {"tidemill.serving.bucket_model", "tidemill.adapters", "boto3", "fcntl"} & set(modules)
+
+
+def test_a_pickle_from_the_bucket_is_refused_before_anything_opens_it(
+    pointing: Bucket, deployed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = pickle.dumps({"a": "model"})
+    document = json.loads((deployed / "model.json").read_text())
+    told = pointer(body, version_id="2")  # whoever put it there told its digest
+    (deployed / "model.json").write_text(json.dumps({**document, "sha256": {"model.onnx": told.sha256}}))
+    (deployed / "pointer.json").write_text(json.dumps(told.as_json()))
+    pointing.put(KEY, body)
+    monkeypatch.setattr("tidemill.serving.onnx_session.session", lambda *_: pytest.fail("it was parsed"))
+    with pytest.raises(ArtifactCorrupt, match=r"model\.onnx is a pickle of protocol"):
+        load(bucket=lambda: pointing)
+
+
+def test_the_model_that_is_pointed_to_must_be_of_the_endpoint_s_project(pointing: Bucket) -> None:
+    assert load_served(project="tides", bucket=lambda: pointing).document["project"] == "tides"
+    with pytest.raises(ArtifactCorrupt, match="not of 'wines'"):
+        load_served(project="wines", bucket=lambda: pointing)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from tidemill import canonical
 from tidemill.errors import ArtifactCorrupt
 from tidemill.release import bundle
 from tidemill.serving.endpoint import respond
-from tidemill.serving.model import Model, opened
+from tidemill.serving.model import Model, load_from, opened
 from tidemill.training import artifacts
 
 TASKS = {"classifier": "classification", "regressor": "regression", "named_classifier": "named"}
@@ -182,3 +183,33 @@ def test_from_the_bucket_too(
     objects.put("k", body)
     monkeypatch.setattr(bucket_model.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
     assert "predictions" in answer(load(bucket=lambda: objects), classifier.rows)
+
+
+def layer(folder: Path, document: dict[str, Any], body: bytes) -> Path:
+    folder.joinpath("model.json").write_bytes(canonical.dumps(document))
+    folder.joinpath("model.skops").write_bytes(body)
+    return folder
+
+
+def test_a_pickle_in_a_skops_file_is_refused_before_anything_opens_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("schema.json", "{}")
+        archive.writestr("weights", pickle.dumps({"a": 1}))
+    body = buffer.getvalue()
+    told = {
+        **model_json("classification", b""),
+        "form": "skops",
+        "sha256": {"model.skops": canonical.sha256(body)},
+    }
+    monkeypatch.setattr("tidemill.serving.skops_session.session", lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(ArtifactCorrupt, match=r"model\.skops: weights is a pickle"):
+        load_from(layer(tmp_path, told, body))
+
+
+def test_the_digest_that_is_needed_is_that_of_the_file_that_is_served(tmp_path: Path) -> None:
+    told = {**model_json("classification", b""), "form": "skops", "sha256": {"model.onnx": "0" * 64}}
+    with pytest.raises(ArtifactCorrupt, match="lacks a digest"):
+        load_from(layer(tmp_path, told, b"x"))
