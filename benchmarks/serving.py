@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +27,7 @@ FUNCTION = ROOT / "functions" / "serving" / "predict.py"
 PROCESS = ROOT / "benchmarks" / "serving_process.py"
 IN_PROCESS = 5000
 HANDLER = "Tidemill, the handler in its process"
+TRAINED = "Tidemill, the same with the training form"
 PARTS = {
     "Python alone": "pass",
     "and numpy": "import numpy",
@@ -56,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=300, help="over HTTP, in each round")
-    parser.add_argument("--alone", action="store_true", help="the handler in its process only, in seconds")
+    parser.add_argument("--alone", action="store_true", help="the handler in its process only, in a minute")
     options = parser.parse_args()
     above = ROOT / ".tidemill" / "bench"
     above.mkdir(parents=True, exist_ok=True)
@@ -81,14 +82,18 @@ def measured(
     found: defaultdict[str, Figures] = defaultdict(Figures)
     parts: defaultdict[str, list[float]] = defaultdict(list)
     # What compiles the bytecode is not counted.
+    trained = replace(served, package=served.trained)
     in_process(Figures(), served, 0)
+    in_process(Figures(), trained, 0)
     for peer in there:
         with serving_peers.serving(peer, served, work):
             pass
     for number in range(options.rounds):
         in_process(found[HANDLER], served, IN_PROCESS)
+        in_process(found[TRAINED], trained, options.requests)
         for _ in range(4):
             in_process(found[HANDLER], served, 0)
+            in_process(found[TRAINED], trained, 0)
             for name, code in PARTS.items():
                 parts[name].append(started(code))
         for peer in there:

@@ -18,7 +18,7 @@ from tidemill import canonical
 from tidemill.projects import Column, Project
 from tidemill.projects.features import described
 from tidemill.release import bundle
-from tidemill.training import pipeline, served_form
+from tidemill.training import artifacts, pipeline, served_form
 from tidemill.training.prepare import Arrays
 
 ROWS = 5000
@@ -32,6 +32,8 @@ class Served:
 
     package: Path
     """The folder that holds `tidemill_model`."""
+    trained: Path
+    """The same of the model in its training form."""
     pickled: Path
     row: dict[str, Any]
     probability: float
@@ -47,11 +49,13 @@ def make(work: Path) -> Served:
     model = pipeline.fit("linear", {}, arrays, project=project, seed=1)
     pickled = work / "pipeline.pickle"
     pickled.write_bytes(pickle.dumps(model))
-    _unpack(project, served_form.convert(model, project), work)
+    _unpack(project, "onnx", served_form.convert(model, project), work)
+    _unpack(project, "skops", artifacts.save(model), work / "trained")
     row = {name: array[0].item() for name, array in arrays.items() if name != project.target}
     row |= {name: int(row[name]) for name in row if project.columns[name].type == "integer"}
     one = {name: array[:1] for name, array in arrays.items()}
-    return Served(work / "python", pickled, row, float(pipeline.predict(model, one, project.inputs())[0]))
+    answer = float(pipeline.predict(model, one, project.inputs())[0])
+    return Served(work / "python", work / "trained" / "python", pickled, row, answer)
 
 
 def _values(column: Column, random: np.random.Generator) -> Any:
@@ -63,7 +67,7 @@ def _values(column: Column, random: np.random.Generator) -> Any:
     return (np.round(drawn) if column.type == "integer" else drawn).astype(np.float32)
 
 
-def _unpack(project: Project, body: bytes, work: Path) -> None:
+def _unpack(project: Project, form: str, body: bytes, work: Path) -> None:
     """The layer of a model version, as RegisterModel packs it and Lambda unpacks it."""
     document = {
         "project": project.name,
@@ -71,8 +75,9 @@ def _unpack(project: Project, body: bytes, work: Path) -> None:
         "task": project.task,
         "features": described(project),
         "threshold": project.threshold,
-        "sha256": {"model.onnx": canonical.sha256(body)},
+        "form": form,
+        "sha256": {f"model.{form}": canonical.sha256(body)},
         "max_instances": project.max_instances,
     }
-    zipped = bundle.build({"model.onnx": body, "model.json": json.dumps(document).encode()})
+    zipped = bundle.build({f"model.{form}": body, "model.json": json.dumps(document).encode()})
     zipfile.ZipFile(io.BytesIO(zipped)).extractall(work)

@@ -11,11 +11,11 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.alarms import alarm
+from infra.endpoint_work import endpoint_environment, endpoint_work
 from infra.function import Function, Surroundings
 from infra.http_api import HttpApi
 from infra.monitoring import Monitoring
-from infra.serving import PREDICT
-from tidemill import env_names, names
+from tidemill import names
 from tidemill.projects import Project
 
 
@@ -46,12 +46,11 @@ class Endpoint(Construct):
         self.predict = Function(
             self,
             "Predict",
-            work=PREDICT,
+            work=endpoint_work(project),
             word="serving",
             around=shared.around,
             name=names.endpoint_function(self._stage.name, project.name),
-            # Less than one processor: threads for linear algebra would only cost their start, at each cold start.
-            environment={"OPENBLAS_NUM_THREADS": "1", env_names.ENV_PROJECT: project.name},
+            environment=endpoint_environment(project, shared.around),
             concurrency=project.serving.concurrency,
         )
         self.alias = self._live()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Size
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
@@ -32,6 +32,9 @@ class Work:
     may: tuple[Grant, ...] = ()
     asynchronous: bool = False
     """Invoked as an event, so that nobody waits for its error: it goes to the failures queue."""
+
+    temporary_mb: int = 512
+    """Size of its temporary storage; more than 512 MB are billed while it runs."""
 
     @property
     def construct_id(self) -> str:
@@ -86,6 +89,7 @@ class Function(Construct):
             handler=f"{work.name}.handler",
             layers=around.layers.of(self.name, work.layers, code=code),  # type: ignore[arg-type]
             memory_size=work.memory,
+            ephemeral_storage_size=Size.mebibytes(work.temporary_mb) if work.temporary_mb > 512 else None,
             timeout=Duration.seconds(work.seconds),
             role=self.role.without_policy_updates(),
             log_group=self.logs,

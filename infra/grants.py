@@ -43,6 +43,11 @@ def reads(*prefixes: str, versions: bool = False) -> tuple[Grant, ...]:
     )
 
 
+def reads_models_of(project: str) -> tuple[Grant, ...]:
+    """Get versions of the model files of one project."""
+    return (Grant(("s3:GetObjectVersion",), (f"{{bucket}}/models/{project}/*",), _FACTS),)
+
+
 def lists_versions(*prefixes: str) -> tuple[Grant, ...]:
     """List the versions of objects below these prefixes."""
     below = [f"{prefix}/*" for prefix in prefixes]

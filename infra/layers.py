@@ -12,6 +12,8 @@ from infra import layer_build
 from infra.stages import Stage
 
 FUNCTIONS = layer_build.ROOT / "functions"
+HANDLERS = 1 << 20
+"""Bytes that are kept free for a stage's handlers: more than they have, and the same on every machine."""
 Build = Callable[..., Path]
 
 
@@ -64,6 +66,14 @@ class Layers(Construct):
         present = [name for name in names if name in self._versions]
         check_size(function, {"code": layer_build.size(code), **{name: self._bytes[name] for name in present}})
         return [self._versions[name] for name in present]
+
+    def arns(self, names: Iterable[str]) -> list[str]:
+        """The ARNs of those of these layers that the stage has."""
+        return [self.arn(name) for name in names if name in self._versions]
+
+    def room(self, names: Iterable[str]) -> int:
+        """The bytes that one layer more may have, beside these and the handlers."""
+        return layer_build.LIMIT - HANDLERS - sum(self._bytes[name] for name in names if name in self._bytes)
 
 
 def check_size(function: str, sizes: Mapping[str, int]) -> None:

@@ -1,6 +1,8 @@
 """The release stage: from a candidate to the model that answers. Its functions, its machine, and the rule by which
 the alarms on a challenger end its release."""
 
+import json
+
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -20,8 +22,11 @@ from infra.grants import (
     writes,
 )
 from infra.http_api import HttpApi
+from infra.serving import BY_SKOPS, PREDICT
 from infra.state_machine import StateMachine
+from tidemill import env_names
 from tidemill.release import guard_names
+from tidemill.serving.forms import ONNX, SKOPS
 
 FUNCTIONS = (
     Work(
@@ -39,7 +44,7 @@ FUNCTIONS = (
     Work(
         "publish_version", ("core",), memory=1024, seconds=300,
         may=(
-            *reads("models", "releases"), *writes("releases"), *table(),
+            *reads("models", versions=True), *reads("releases"), *writes("releases"), *table(),
             *publishes_models(), *reads_alias(), *guards(),
         ),
     ),
@@ -71,13 +76,35 @@ WITHDRAW_CHALLENGER = Work(
 )  # fmt: skip
 
 
+def _environment(work: Work, around: Surroundings) -> dict[str, str]:
+    """What one of the functions is given beyond what all are."""
+    if work.name != "publish_version":
+        return {}
+    forms, layers = {ONNX: PREDICT.layers, SKOPS: BY_SKOPS}, around.layers
+    room = {form: layers.room(each) for form, each in forms.items()}
+    shared = set(PREDICT.layers) & set(BY_SKOPS)
+    own = {form: layers.arns(name for name in each if name not in shared) for form, each in forms.items()}
+    return {
+        env_names.ENV_MODEL_ROOM: json.dumps(room, sort_keys=True),
+        env_names.ENV_ENDPOINT_LAYERS: json.dumps(own, sort_keys=True),
+    }
+
+
 class Release(Construct):
     """Registers and publishes models, and moves traffic to them."""
 
     def __init__(self, scope: Construct, construct_id: str, *, around: Surroundings) -> None:
         super().__init__(scope, construct_id)
         states = [
-            Function(self, work.construct_id, work=work, word="release", around=around) for work in FUNCTIONS
+            Function(
+                self,
+                work.construct_id,
+                work=work,
+                word="release",
+                around=around,
+                environment={**around.environment, **_environment(work, around)},
+            )
+            for work in FUNCTIONS
         ]
         self.machine = StateMachine(self, "ReleaseMachine", word="release", stage=around.stage, functions=states)
         withdraw = Function(

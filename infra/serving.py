@@ -22,8 +22,12 @@ DELIVER_CAPTURE = Work(
 )
 # On stages whose API asks for tokens. API Gateway waits 10 s for it.
 AUTHORIZE_REQUEST = Work("authorize_request", ("core",), memory=512, seconds=10, may=tokens())
-# One per project, made by infra/endpoint.py. It answers from its model layer alone and may do nothing.
+# One per project, made by infra/endpoint.py. It answers from its model layer alone and may do nothing, unless the
+# project file says otherwise (infra/endpoint_work.py).
 PREDICT = Work("predict", ("core", "serve"), memory=1024, seconds=30)
+
+# A version that serves a model in its training form has these instead. plan_trials has the same, so that they fit.
+BY_SKOPS = ("core", "numeric", "ml")
 
 _SCORED = reads("incoming", "unscored", versions=True)
 """Where the files lie that can be scored; each is read as the version that was asked for."""

@@ -33,5 +33,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             index=wiring.index(),
             endpoints=wiring.endpoints(),
             guards=wiring.guards(),
+            room=settings().model_room,
             clock=now,
         )

@@ -1,7 +1,8 @@
 """The endpoint of one project: answers `POST /projects/<name>/predict` through its alias `live`.
 
-Calls nothing and may call nothing: the model travels in a layer of its version. Writes capture lines and
-metrics to its log. The imports are the cold start, so there is no framework here.
+Calls nothing and may call nothing: the model travels in a layer of its version. (A model that no layer holds is
+read from the bucket, once, if the project says so.) Writes capture lines and metrics to its log. The imports are
+the cold start, so there is no framework here.
 """
 
 import os
@@ -16,7 +17,16 @@ from tidemill.serving.endpoint import respond
 from tidemill.serving.model import load_served
 
 PROJECT = os.environ.get(env_names.ENV_PROJECT)
-_model = lru_cache(maxsize=1)(partial(load_served, project=PROJECT))
+
+
+def _bucket() -> Any:
+    """For a model that its layer only points to. No other endpoint imports boto3."""
+    from tidemill.adapters.model_bucket import model_bucket
+
+    return model_bucket()
+
+
+_model = lru_cache(maxsize=1)(partial(load_served, project=PROJECT, bucket=_bucket))
 with suppress(TidemillError):
     # While Lambda initializes it grants a whole processor; the first request finds the model loaded. What is wrong
     # with the model, if anything, each request is told.

@@ -79,8 +79,18 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
     from infra.stages import STAGES as SETTINGS
 
     def synthesized(
-        stage: str, *, nag: bool = False, packages: str = "", projects: Any = None, **settings: Any
+        stage: str,
+        *,
+        nag: bool = False,
+        packages: str = "",
+        projects: Any = None,
+        serving: Mapping[str, dict[str, Any]] | None = None,
+        **settings: Any,
     ) -> Assembly:
+        projects = read(ROOT / "projects") if projects is None else projects
+        for name, changes in (serving or {}).items():
+            changed = projects[name].serving.model_copy(update=changes)
+            projects[name] = projects[name].model_copy(update={"serving": changed})
         folder = tmp_path_factory.mktemp(f"synth-{stage}")
 
         def stand_in(name: str, *, architecture: str) -> Path:
@@ -93,7 +103,7 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
             patch.setattr(layer_build, "CACHE", folder / "cache")
             app = assemble(
                 replace(SETTINGS[stage], **settings),
-                read(ROOT / "projects") if projects is None else projects,
+                projects,
                 nag=nag,
                 build_layer=stand_in,
                 context=json.loads((ROOT / "cdk.json").read_text())["context"],
@@ -101,6 +111,16 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assemb
             )
             app.synth()
         return Assembly(folder / "out", stage)
+
+    return synthesized
+
+
+@pytest.fixture(scope="session")
+def synthesize_projects(synthesize: Callable[..., Assembly]) -> Callable[..., Mapping[str, Any]]:
+    """`synthesize_projects(flights={"storage": "auto"})`: dev's template with changed `serving` of projects."""
+
+    def synthesized(**serving: dict[str, Any]) -> Mapping[str, Any]:
+        return synthesize("dev", serving=serving).platform
 
     return synthesized
 

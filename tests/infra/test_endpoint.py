@@ -129,6 +129,60 @@ def test_captured_lines_go_to_their_delivery(dev, of_kind) -> None:
         assert "Predict" in subscription["LogGroupName"]["Ref"]
 
 
+def predict_of(template, of_kind, project: str) -> dict:
+    (found,) = (
+        each
+        for each in of_kind(template, "AWS::Lambda::Function").values()
+        if each["FunctionName"] == f"tidemill-dev-{project}-predict"
+    )
+    return found
+
+
+def test_an_endpoint_is_given_what_its_project_file_says(dev, of_kind, synthesize_projects) -> None:
+    settings = {"storage": "auto", "memory_mb": 3008, "temporary_storage_mb": 2048}
+    after = synthesize_projects(flights=settings)
+    large = predict_of(after, of_kind, "flights")
+    assert (large["MemorySize"], large["EphemeralStorage"], large["Timeout"]) == (3008, {"Size": 2048}, 120)
+    assert "TIDEMILL_DATA_BUCKET" in large["Environment"]["Variables"]
+    small = predict_of(after, of_kind, "diamonds")
+    assert (small["MemorySize"], small["Timeout"]) == (1024, 30)
+    assert "EphemeralStorage" not in small
+    assert "TIDEMILL_DATA_BUCKET" not in small["Environment"]["Variables"]
+    assert static(dev.platform, of_kind) == static(after, of_kind)
+
+
+def test_a_release_knows_the_room_that_the_other_layers_leave_a_model(dev, synthesize, of_kind) -> None:
+    def room(template) -> int:
+        (found,) = (
+            each["Environment"]["Variables"]["TIDEMILL_MODEL_ROOM"]
+            for each in of_kind(template, "AWS::Lambda::Function").values()
+            if "TIDEMILL_MODEL_ROOM" in each["Environment"]["Variables"]
+        )
+        assert json.loads(found).keys() == {"onnx", "skops"}
+        return json.loads(found)["onnx"]
+
+    more = "x" * 1000
+    # Each of `core` and `serve` has the stand-in's text at least once, as source or as bytecode.
+    assert room(dev.platform) - room(synthesize("dev", packages=f"x = '{more}'").platform) >= 2 * len(more)
+    assert room(dev.platform) < layers.layer_build.LIMIT
+
+
+def test_a_release_knows_the_layers_in_which_the_forms_of_models_differ(any_stage, of_kind) -> None:
+    template = any_stage.platform
+    (found,) = (
+        each["Environment"]["Variables"]["TIDEMILL_ENDPOINT_LAYERS"]
+        for each in of_kind(template, "AWS::Lambda::Function").values()
+        if "TIDEMILL_ENDPOINT_LAYERS" in each["Environment"]["Variables"]
+    )
+    if any_stage.stage == "local":
+        assert json.loads(found) == {"onnx": [], "skops": []}
+        return
+    names_of = {name: layer["LayerName"] for name, layer in of_kind(template, "AWS::Lambda::LayerVersion").items()}
+    text = "".join(part if isinstance(part, str) else names_of[part["Ref"]] for part in found["Fn::Join"][1])
+    prefix = f"tidemill-{any_stage.stage}-"
+    assert json.loads(text) == {"onnx": [f"{prefix}serve"], "skops": [f"{prefix}numeric", f"{prefix}ml"]}
+
+
 def test_the_artifacts_alarm_reads_the_metric_as_endpoint_and_release_write_it(any_stage, of_kind) -> None:
     from datetime import UTC, datetime
 

@@ -140,6 +140,24 @@ def test_predict_may_write_its_logs_and_traces_and_nothing_else(any_stage, of_ki
     }
 
 
+def test_an_endpoint_reads_its_own_models_and_only_if_the_project_says_so(of_kind, synthesize_projects) -> None:
+    template = synthesize_projects(flights={"storage": "auto"}, diamonds={"storage": "bucket"})
+    reading = {
+        (role, action): text(resource)
+        for role, statement in statements(template, of_kind)
+        if "Predict" in role
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if action.startswith("s3:")
+    }
+    assert {action for _, action in reading} == {"s3:GetObjectVersion"}
+    found = {re.sub(r"Endpoint(\w+?)Predict.*", r"\1", role): arn for (role, _), arn in reading.items()}
+    assert {name: arn.split(">/")[1] for name, arn in found.items()} == {
+        "flights": "models/flights/*",
+        "diamonds": "models/diamonds/*",
+    }
+
+
 def test_nothing_may_delete_but_what_came_in(any_stage, of_kind) -> None:
     for role, statement in statements(any_stage.platform, of_kind):
         deleting = [action for action in listed(statement["Action"]) if "Delete" in action]

@@ -12,6 +12,8 @@ import pytest
 from infra import data, layer_build, monitoring, release, serving, training
 from infra.layers import LayerTooLarge, check_size
 from infra.project_files import read
+from tests.unit.serving.conftest import train, unpacked
+from tests.unit.serving.test_skops_session import as_skops
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKS = [
@@ -133,6 +135,40 @@ print(*sorted({{path for path in maps if "libgomp.so.1" in path}}), lightgbm.__f
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(own), f"{built['ml']}/python/lightgbm/__init__.pyc"]
+
+
+ANSWERS = """
+import importlib, json, sys
+from types import SimpleNamespace
+sys.path += json.loads(sys.argv[1])
+predict = importlib.import_module("predict")
+event = {"version": "2.0", "requestContext": {}, "body": sys.argv[2]}
+response = predict.handler(event, SimpleNamespace(aws_request_id="8f5a"))
+print(json.dumps([response, sorted(sys.modules)]))
+"""
+
+
+@pytest.mark.skipif(sys.version_info[:2] != layer_build.RUNTIME, reason="the layers' wheels are for Python 3.13")
+@pytest.mark.skipif(sys.platform != "linux", reason="the layers' wheels are for Linux")
+def test_a_model_in_its_training_form_answers_with_its_own_layers_alone(
+    built: dict[str, Path], runtime: Path, tmp_path: Path
+) -> None:
+    trained = as_skops(train("classification"), "classification")
+    layers = [built[name] / "python" for name in serving.BY_SKOPS]
+    paths = [ROOT / "functions" / "serving", *layers, unpacked(trained, tmp_path), runtime]
+    body = json.dumps({"instances": [trained.rows[0]]})
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", "-B", "-c", ANSWERS, json.dumps(list(map(str, paths))), body],
+        capture_output=True,
+        text=True,
+        env={"POWERTOOLS_SERVICE_NAME": "serving"},
+    )
+    assert done.returncode == 0, done.stderr
+    response, modules = json.loads(done.stdout.splitlines()[-1])
+    assert response["statusCode"] == 200, response["body"]
+    (told,) = json.loads(response["body"])["predictions"]
+    assert told["probability"] == pytest.approx(trained.pipeline.predict_proba(trained.frame)[0, 1], rel=1e-12)
+    assert not {"onnxruntime", "boto3"} & set(modules)
 
 
 RUNTIME_PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")

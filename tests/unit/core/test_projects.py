@@ -40,6 +40,14 @@ def test_a_valid_file_has_defaults_for_all_that_it_leaves_out() -> None:
     assert list(project.feature_columns()) == ["moon", "harbour"]
 
 
+def test_an_endpoint_reads_the_bucket_only_if_the_file_says_so_and_the_models_do_not_tell() -> None:
+    assert not projects.parse(VALID).serving.reads_bucket
+    for storage in ("bucket", "auto"):
+        serving = projects.parse(changed(serving={"storage": storage, "missing": "impute"})).serving
+        assert serving.reads_bucket
+        assert serving.carried() == {"serving": {"missing": "impute", "out_of_range": "refuse"}}
+
+
 def test_regression_is_measured_by_root_mean_squared_error() -> None:
     assert projects.parse(changed(task="regression")).metric == "rmse"
 
@@ -62,6 +70,12 @@ def test_regression_is_measured_by_root_mean_squared_error() -> None:
         (changed(rollout={"covariate": "high"}), "'high' must be a numeric feature"),
         (changed(rollout={"covariate": "moon", "metric": "precision"}), "precision is about some of the units"),
         (changed(rollout={"max_days": 60}), "rollout.max_days"),
+        (changed(serving={"storage": "disk"}), "serving.storage"),
+        (changed(serving={"fallback": "pickle"}), "serving.fallback"),
+        (changed(serving={"memory_mb": 64}), "serving.memory_mb"),
+        (changed(serving={"memory_mb": 10241}), "serving.memory_mb"),
+        (changed(serving={"temporary_storage_mb": 511}), "serving.temporary_storage_mb"),
+        (changed(serving={"temporary_storage_mb": 10241}), "serving.temporary_storage_mb"),
         ([], "file"),
     ],
 )

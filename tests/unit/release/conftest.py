@@ -96,6 +96,7 @@ class World:
     def __init__(self, **rollout: Any) -> None:
         self.retries = False  # whether a task that was killed is tried again, as the state machine does
         self.retried = 0
+        self.room: dict[str, int] | None = None
         self.problem = project(**rollout)
         self.endpoints, self.guards, self.life = MemoryEndpoints(), MemoryGuards(), Life()
         self.callbacks, self.notices = MemoryCallbacks(), MemoryNotices()
@@ -108,7 +109,9 @@ class World:
         self.ports = [Mortal(port, self.life) for port in (objects, index, self.endpoints, self.guards)]
         self.people = [Mortal(port, self.life) for port in (self.callbacks, self.notices)]
 
-    def run(self, run_id: str, *, passed: bool = True, content: bytes = b"", **more: Any) -> str:
+    def run(
+        self, run_id: str, *, passed: bool = True, content: bytes = b"", form: str | None = None, **more: Any
+    ) -> str:
         """A run that has finished, with its artifacts; once."""
         files = {name: f"{name} of {run_id}".encode() + content for name in ("model.onnx", "model.skops")}
         files["profile.json"] = b"{}"
@@ -132,6 +135,7 @@ class World:
                 {"gate": "over_baseline", "verdict": "passed", "reason": "33 % better"},
                 {"gate": "champion", "verdict": "waived", "reason": "worse", "waived": "a rehearsal | by hand"},
             ],
+            **({"form": form} if form else {}),
             "passed": passed,
             "reason": "passed" if passed else "over_champion refused",
         }
@@ -168,6 +172,7 @@ class World:
             index=index,
             endpoints=endpoints,
             guards=guards,
+            room=self.room,
         )
 
     def shift(self, release_id: str, step: int, look_seconds: float | None = None) -> dict[str, Any]:

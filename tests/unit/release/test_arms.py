@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tidemill import names
-from tidemill.errors import ArtifactCorrupt, ConflictError
+from tidemill.errors import ArmsUnfit, ArtifactCorrupt, ConflictError
 from tidemill.projects import ProjectInvalid, parse
-from tidemill.release import arms
+from tidemill.release import arms, bundle
 from tidemill.serving import layer_files
 
 ONE, TWO, THREE = "tides-v00001", "tides-v00002", "tides-v00003"
@@ -160,6 +160,88 @@ def test_a_model_that_is_not_the_registered_one_is_not_packed(make_world: Any, m
     assert alias(world) == ("2", {})
     world.settle(TWO, "roll_back", "the release failed")
     assert (alias(world), world.row(names.sk_release(TWO))["state"]) == (("2", {}), "rolled_back")
+
+
+def unfit(world: Any, model: int, match: str) -> None:
+    """The release is refused before it begins: nothing is published, no other release gives way."""
+    published = list(world.endpoints.published["tides"])
+    with pytest.raises(ArmsUnfit, match=match):
+        world.publish(model, TWO)
+    assert (alias(world), world.endpoints.published["tides"]) == (("2", {}), published)
+    assert world.index.get(names.pk("tides"), names.sk_release(TWO)) is None
+    assert not world.objects.exists(names.release("tides", TWO) + "plan.json")
+
+
+def test_a_challenger_in_its_training_form_is_refused_before_anything_is_published(make_world: Any) -> None:
+    world = by_entity(make_world)
+    unfit(world, world.register(world.run(TWO, form="skops")), r"v00002 .* training form.*assignment: request")
+
+
+def test_a_champion_in_its_training_form_is_refused_before_anything_is_published(make_world: Any) -> None:
+    world = make_world(assignment="entity", unit="entity")
+    world.run(ONE, form="skops")
+    world.released(ONE)
+    unfit(world, world.register(world.run(TWO)), r"v00001 .* training form.*assignment: request")
+
+
+def test_models_that_do_not_go_into_one_layer_are_refused_before_anything_is_published(make_world: Any) -> None:
+    world = by_entity(make_world)
+    two = world.register(world.run(TWO))
+    sizes = [
+        len(world.objects.get(names.model("tides", model) + file))
+        for model in (1, 2)
+        for file in (layer_files.DOCUMENT, layer_files.MODEL)
+    ]
+    needed = bundle.unzipped([arms.TOLD, *sizes])
+    world.room = {"onnx": needed - 1}
+    unfit(world, two, rf"v00001 and v00002 .* {needed:,} bytes.*assignment: request")
+    world.room = {"onnx": needed}
+    world.publish(two, TWO)
+    assert world.row(names.sk_release(TWO))["arms"] == ["4", "5"]
+    assert all(sum(map(len, packed(world, step).values())) <= needed for step in (0, 1))
+
+
+def test_models_in_the_bucket_are_arms_if_both_go_into_one_layer(make_world: Any) -> None:
+    world = make_world(assignment="entity", unit="entity")
+    serving = world.problem.serving.model_copy(update={"storage": "bucket"})
+    world.problem = world.problem.model_copy(update={"serving": serving})
+    world.released(ONE)
+    world.experiment(TWO)
+    assert world.endpoints.kinds == ["bucket", "bucket", "", ""]
+    assert layer_files.of_arm(1, layer_files.MODEL) in packed(world, 0)
+
+
+def test_a_champion_that_came_since_the_check_is_judged_as_well(
+    make_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(assignment="entity", unit="entity")
+    world.run(ONE, form="skops")
+    world.released(ONE)
+    two = world.register(world.run(TWO))
+    judged, calls = arms.check, []
+
+    def late(*told: Any, **ports: Any) -> None:
+        calls.append(told)
+        if len(calls) > 1:
+            judged(*told, **ports)
+
+    monkeypatch.setattr(arms, "check", late)
+    with pytest.raises(ArmsUnfit):
+        world.publish(two, TWO)
+    assert alias(world) == ("2", {})
+    world.settle(TWO, "roll_back", "the release failed")
+    assert (alias(world), world.row(names.sk_release(TWO))["state"]) == (("2", {}), "rolled_back")
+
+
+@pytest.mark.parametrize("model", [1, 2])
+def test_a_document_that_is_not_the_registered_one_is_not_packed(make_world: Any, model: int) -> None:
+    world = by_entity(make_world)
+    two = world.register(world.run(TWO))
+    key = names.model("tides", model) + layer_files.DOCUMENT
+    world.objects.put(key, json.dumps({**world.fact(key), "threshold": 0.9}).encode())
+    with pytest.raises(ArtifactCorrupt, match="not the registered"):
+        world.publish(two, TWO)
+    assert alias(world) == ("2", {})
 
 
 def told(world: Any, requests: dict[tuple[str, str], int]) -> dict[str, Any]:

@@ -139,6 +139,12 @@ def test_the_same_model_is_published_once(endpoints: Endpoints) -> None:
     assert [publish(endpoints, model) for model in (1, 2, 1, 2, 3)] == ["2", "3", "2", "3", "4"]
 
 
+def test_the_same_model_of_another_kind_is_another_version(endpoints: Endpoints) -> None:
+    one = {"bundle_key": "models/tides/v00001/bundle.zip", "model_version": 1, "identity": "f" * 64}
+    other = {**one, "bundle_key": "releases/tides/r/bundle.zip", "kind": "bucket"}
+    assert [endpoints.publish("tides", **each) for each in (one, other, one, other)] == ["2", "3", "2", "3"]
+
+
 def test_the_alias_begins_at_the_version_without_a_model(endpoints: Endpoints) -> None:
     live = endpoints.alias("tides")
     assert (live.version, live.weights, live.epoch) == ("1", {}, 0)
@@ -160,6 +166,41 @@ def test_a_version_has_the_functions_layers_and_one_model(service: Lambda) -> No
     assert layers(service, publish(over(service), 1)) == [*BASE, f"{MODEL}1"]
     assert layers(service, publish(over(service), 2)) == [*BASE, f"{MODEL}2"]
     assert service.layers[1]["Content"]["S3Key"] == "models/tides/v00002/bundle.zip"
+
+
+NUMERIC, ML = (f"arn:aws:lambda:eu-central-1:1:layer:{name}:3" for name in ("numeric", "ml"))
+FORMS = {"onnx": [BASE[1]], "skops": [NUMERIC, ML]}
+
+
+def released(service: Lambda, model: int, kind: str = "", forms: dict[str, list[str]] = FORMS) -> list[str]:
+    """The layers of the version that is published."""
+    endpoints = LambdaEndpoints(service, stage="dev", bucket="bucket", layers=forms)
+    key = f"models/tides/v{model:05d}/bundle.zip"
+    number = endpoints.publish("tides", bundle_key=key, model_version=model, identity=f"{model:064x}", kind=kind)
+    return layers(service, number)
+
+
+def test_a_version_has_the_layers_of_its_models_form_and_the_next_one_its_own(service: Lambda) -> None:
+    core, serve = BASE
+    assert released(service, 1) == [core, serve, f"{MODEL}1"]
+    assert released(service, 2, "skops") == [core, NUMERIC, ML, f"{MODEL}2"]
+    assert released(service, 3, "bucket") == [core, serve, f"{MODEL}3"]
+    assert released(service, 4, "skops bucket") == [core, NUMERIC, ML, f"{MODEL}4"]
+    assert released(service, 5, "skops") == [core, NUMERIC, ML, f"{MODEL}5"]
+    assert released(service, 6) == [core, serve, f"{MODEL}6"]
+    assert released(service, 2, "skops") == [core, NUMERIC, ML, f"{MODEL}2"]
+
+
+def test_older_versions_of_a_forms_layers_give_way(service: Lambda) -> None:
+    newer = {"onnx": [BASE[1].replace(":2", ":9")], "skops": [NUMERIC.replace(":3", ":8"), ML.replace(":3", ":8")]}
+    released(service, 1, "skops")
+    assert released(service, 2, "skops", newer) == [BASE[0], *newer["skops"], f"{MODEL}2"]
+    assert released(service, 3, "", newer) == [BASE[0], *newer["onnx"], f"{MODEL}3"]
+
+
+def test_a_stage_without_layers_of_its_own_exchanges_none(service: Lambda) -> None:
+    assert released(service, 1, "skops", {"onnx": [], "skops": []}) == [*BASE, f"{MODEL}1"]
+    assert released(service, 2, "skops", {}) == [*BASE, f"{MODEL}2"]
 
 
 def test_layers_that_a_deployment_changed_are_kept(service: Lambda) -> None:

@@ -24,6 +24,7 @@ CONTEXT = SimpleNamespace(
     invoked_function_arn="arn:aws:lambda:eu-central-1:000000000000:function:tidemill-test",
 )  # fmt: skip
 Files = dict[str, bytes]
+MODEL = bundle.PACKAGE + "model.onnx"
 
 
 @pytest.fixture
@@ -69,9 +70,9 @@ def document(**changes: Any) -> Callable[[Files], None]:
 
 def consistent_pickle(files: Files) -> None:
     """Whoever puts a pickle in the model's place tells its digest, and the identity that follows."""
-    files[bundle.MODEL] = pickle.dumps({"a": "model"})
+    files[MODEL] = pickle.dumps({"a": "model"})
     told = json.loads(files[bundle.DOCUMENT])
-    told["sha256"]["model.onnx"] = canonical.sha256(files[bundle.MODEL])
+    told["sha256"]["model.onnx"] = canonical.sha256(files[MODEL])
     told["identity"] = soundness.identity(told)
     files[bundle.DOCUMENT] = canonical.dumps(told)
 
@@ -84,7 +85,7 @@ def flipped(world: Any) -> bytes:
 
 BAD: dict[str, tuple[Callable[[Any], bytes], str]] = {
     "tampered: a byte": (flipped, "cannot be read|SHA-256"),
-    "tampered: the model": (repack(lambda files: files.update({bundle.MODEL: b"\x08other"})), "SHA-256"),
+    "tampered: the model": (repack(lambda files: files.update({MODEL: b"\x08other"})), "SHA-256"),
     "tampered: the threshold": (repack(document(threshold=0.99)), "not the registered"),
     "tampered: the threshold, with its identity": (
         repack(lambda f: document(threshold=0.99, identity=soundness.identity(
@@ -99,7 +100,7 @@ BAD: dict[str, tuple[Callable[[Any], bytes], str]] = {
     "tampered: a module more": (
         repack(lambda files: files.update({"python/sitecustomize.py": b"import os\n"})), "as they are packed",
     ),
-    "tampered: a file less": (repack(lambda files: files.pop(bundle.MODEL)), "as they are packed"),
+    "tampered: a file less": (repack(lambda files: files.pop(MODEL)), "as they are packed"),
     "tampered: no document": (repack(lambda files: files.update({bundle.DOCUMENT: b"[1]"})), "is no object"),
     "tampered: no JSON": (repack(lambda files: files.update({bundle.DOCUMENT: b"{"})), "cannot be read"),
     "truncated": (lambda world: world.objects.get(key(2))[:-30], "cannot be read"),
@@ -213,6 +214,7 @@ def test_the_functions_count_what_they_refuse(
     ports = ("objects", "index", "endpoints", "guards")
     wiring = SimpleNamespace(**{name: (lambda port: lambda: port)(getattr(live, name)) for name in ports})
     monkeypatch.setattr(module, "wiring", wiring)
+    monkeypatch.setattr(module, "settings", lambda: SimpleNamespace(model_room={}), raising=False)
     monkeypatch.setattr(module, "now", live.clock)
     monkeypatch.setattr(module, "settings", lambda: Settings(stage="dev", bucket="b", table="t"))
     monkeypatch.setattr(module, "projects", SimpleNamespace(load=lambda name: live.problem))

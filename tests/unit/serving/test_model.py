@@ -105,7 +105,7 @@ def test_a_pickle_is_refused_before_anything_reads_it(
     (deployed / file).write_bytes(body)
     if file == "model.onnx":
         change(deployed, sha256=digest(body))  # whoever put it there told its digest
-        monkeypatch.setattr("tidemill.serving.model._session", lambda *_: pytest.fail("it was parsed"))
+        monkeypatch.setattr("tidemill.serving.onnx_session.session", lambda *_: pytest.fail("it was parsed"))
     with pytest.raises(ArtifactCorrupt, match=f"{file} is a pickle"):
         load(project="tides")
 

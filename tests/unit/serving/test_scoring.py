@@ -391,3 +391,11 @@ def test_the_result_tells_what_it_took_and_cost(harbour: Harbour, monkeypatch: p
     assert (result["invocations"], result["transitions"]) == (count + 3, count + 3 + 5)
     expected = 6.0 * count * 0.0000166667 + (count + 3) * 0.2e-6 + (count + 8) * 25e-6
     assert result["dollars"] == pytest.approx(expected)
+
+
+def test_a_model_in_its_training_form_is_not_scored_by_another(harbour: Harbour) -> None:
+    key = names.model("tides", 7) + "model.json"
+    document = json.loads(harbour.objects.get(key))
+    harbour.objects.put(key, json.dumps({**document, "form": "skops"}).encode())
+    with pytest.raises(RequestInvalid, match="version 7 is served in its training form"):
+        harbour.ask(harbour.put("a.csv", b"delay,carrier\n5,UA\n"))

@@ -153,6 +153,24 @@ class RowTooLarge(TidemillError):
     """A row would outgrow what the table takes (DynamoDB: 400 KB)."""
 
 
+class ModelUnreachable(TidemillError):
+    """The file of a model that is not in its layer cannot be had. Asked again, the endpoint tries again."""
+
+    status = 503
+
+
+class ModelTooLarge(TidemillError):
+    """A model does not fit where its project's endpoint keeps models."""
+
+    status = 422
+
+
+class ArmsUnfit(TidemillError):
+    """The models of a release that assigns entities do not go into one function version."""
+
+    status = 422
+
+
 class ArtifactCorrupt(TidemillError):
     """A model file's digest is not the registered one, or the file cannot be read as what it says it is."""
 

@@ -175,10 +175,10 @@ class Alias:
 class Endpoints(Protocol):
     """The inference functions, one per project, each with the alias `live`."""
 
-    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str) -> str:
+    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str, kind: str = "") -> str:
         """Publish the endpoint's code together with the model bundle (a layer zip at that S3 key) as a function
-        version, and give its number. Publishing the same model version and identity again gives the same
-        number."""
+        version, and give its number; with the layers that `kind` needs (`placement.Placed`). Publishing the same
+        model version, identity and kind again gives the same number."""
 
     def ask(self, project: str, *, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer of that function version to a request body, which is neither captured nor counted. Where the

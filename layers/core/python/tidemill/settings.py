@@ -22,6 +22,8 @@ class Settings(BaseModel):
     look_seconds: float | None = None
     cool_down_seconds: float | None = None
     split_bytes: int | None = None
+    model_room: Mapping[str, int] = {}
+    endpoint_layers: Mapping[str, tuple[str, ...]] = {}
     rehearsal: bool = False
     self_approval: bool = False
     topic: str | None = None
@@ -40,6 +42,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         look_seconds=environment.get(env_names.ENV_LOOK_SECONDS) or None,
         cool_down_seconds=environment.get(env_names.ENV_COOL_DOWN_SECONDS) or None,
         split_bytes=environment.get(env_names.ENV_SPLIT_BYTES) or None,
+        model_room=json.loads(environment.get(env_names.ENV_MODEL_ROOM) or "{}"),
+        endpoint_layers=json.loads(environment.get(env_names.ENV_ENDPOINT_LAYERS) or "{}"),
         rehearsal=environment.get(env_names.ENV_REHEARSAL) == "true",
         self_approval=environment.get(env_names.ENV_SELF_APPROVAL) == "true",
         topic=environment.get(env_names.ENV_TOPIC) or None,

@@ -1,7 +1,8 @@
 """Facts in the object store: each is written once, and whoever computes it again gets what stands."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tidemill import canonical
@@ -40,3 +41,11 @@ def verified(objects: ObjectStore, key: str, sha256: str) -> bytes:
             f"{key} has SHA-256 {found}, recorded is {sha256}; restore that object version, or make it again"
         )
     return body
+
+
+def digest(chunks: Iterable[bytes]) -> str:
+    """SHA-256 of a stream, as `canonical.sha256` gives it."""
+    found = hashlib.sha256()
+    for chunk in chunks:
+        found.update(chunk)
+    return found.hexdigest()

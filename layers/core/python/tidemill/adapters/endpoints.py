@@ -16,29 +16,41 @@ from botocore.exceptions import ClientError
 from tidemill import names
 from tidemill.errors import ConflictError, StaleEpoch
 from tidemill.ports import Alias
+from tidemill.serving.forms import ONNX
 
 _LOST = {"PreconditionFailedException", "ResourceConflictException"}
 _EPOCH = re.compile(r"^epoch (\d+)$")
 
 
 class LambdaEndpoints:
-    """An Endpoints. Bundles lie in `bucket`; the wait for an update asks every `poll_seconds`, for two minutes."""
+    """An Endpoints. Bundles lie in `bucket`; the wait for an update asks every `poll_seconds`, for two minutes.
+    `layers` are those in which the forms of models differ, by the form: ARNs of layer versions."""
 
-    def __init__(self, client: Any, *, stage: str, bucket: str, poll_seconds: float = 1) -> None:
+    def __init__(
+        self,
+        client: Any,
+        *,
+        stage: str,
+        bucket: str,
+        poll_seconds: float = 1,
+        layers: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self._client = client
         self._stage = stage
         self._bucket = bucket
+        self._forms = {form: list(arns) for form, arns in (layers or {}).items()}
         self._wait = {"Delay": poll_seconds, "MaxAttempts": 120}
 
-    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str) -> str:
+    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str, kind: str = "") -> str:
         # The description is how a later call finds what an earlier one, killed on the way, has already made.
-        description = f"model v{model_version:05d} {identity}"
+        description = f"model v{model_version:05d} {identity} {kind}".rstrip()
         function = names.endpoint_function(self._stage, project)
         for version in self._versions(function):
             if version.get("Description") == description:
                 return self._active(function, version["Version"])
         layer = self._layer(project, bundle_key, description)
-        revision = self._attach(project, function, layer)
+        own = self._forms.get(next(iter(kind.split()), ""), self._forms.get(ONNX, []))
+        revision = self._attach(project, function, [*own, layer])
         with _conflicts(function):
             published = self._client.publish_version(
                 FunctionName=function, Description=description, RevisionId=revision
@@ -96,14 +108,16 @@ class LambdaEndpoints:
         answer = self._client.publish_layer_version(LayerName=layer, Description=description, Content=content)
         return str(answer["LayerVersionArn"])
 
-    def _attach(self, project: str, function: str, layer: str) -> str:
-        """Make `layer` the function's model layer, and give the revision of the function that has it.
+    def _attach(self, project: str, function: str, layers: Sequence[str]) -> str:
+        """Give the function these layers in the place of its model's and of those of any form, and tell the
+        revision of the function that has them.
 
         A deployment may change the other layers, and another release may attach its own model in between: what is
         published is only ever the revision that was seen with these layers.
         """
         config = self._client.get_function_configuration(FunctionName=function)
-        wanted = [arn for arn in _layers(config) if not self._is_model(project, arn)] + [layer]
+        kept = [arn for arn in _layers(config) if not self._is_model(project, arn) and not self._is_of_form(arn)]
+        wanted = [*kept, *layers]
         if _layers(config) != wanted:
             with _conflicts(function):
                 self._client.update_function_configuration(
@@ -118,12 +132,20 @@ class LambdaEndpoints:
     def _is_model(self, project: str, arn: str) -> bool:
         return f":layer:{names.model_layer(self._stage, project)}:" in arn
 
+    def _is_of_form(self, arn: str) -> bool:
+        """Whether it is a version, any, of a layer that some forms need and others do not."""
+        return _unversioned(arn) in {_unversioned(each) for arns in self._forms.values() for each in arns}
+
     def _active(self, function: str, version: str) -> str:
         """The version, once an alias may point to it."""
         self._client.get_waiter("published_version_active").wait(
             FunctionName=function, Qualifier=version, WaiterConfig=self._wait
         )
         return version
+
+
+def _unversioned(arn: str) -> str:
+    return arn.rpartition(":")[0]
 
 
 def _layers(config: Mapping[str, Any]) -> Sequence[str]:

@@ -184,19 +184,24 @@ class MemoryNotices:
 
 
 class MemoryEndpoints:
-    """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment. `answer`
-    gives what a version answers to a body."""
+    """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment. `bundles`
+    are the keys of what was published, of all projects, and `kinds` their kinds. `answer` gives what a version
+    answers to a body."""
 
     def __init__(self) -> None:
         self.published: dict[str, list[tuple[int, str]]] = {}
+        self.bundles: list[str] = []
+        self.kinds: list[str] = []
         self.aliases: dict[str, Alias] = {}
         self.answer: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda *_: {}
 
-    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str) -> str:
+    def publish(self, project: str, *, bundle_key: str, model_version: int, identity: str, kind: str = "") -> str:
         versions = self.published.setdefault(project, [])
-        wanted = (model_version, identity)
+        wanted = (model_version, f"{identity} {kind}".rstrip())
         if wanted not in versions:
             versions.append(wanted)
+            self.bundles.append(bundle_key)
+            self.kinds.append(kind)
         return str(versions.index(wanted) + 2)
 
     def ask(self, project: str, *, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:

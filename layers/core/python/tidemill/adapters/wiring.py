@@ -58,7 +58,9 @@ def notices() -> TopicNotices:
 
 @lru_cache(maxsize=1)
 def endpoints() -> LambdaEndpoints:
-    return LambdaEndpoints(client("lambda"), stage=settings().stage, bucket=settings().bucket)
+    found = settings()
+    layers = found.endpoint_layers
+    return LambdaEndpoints(client("lambda"), stage=found.stage, bucket=found.bucket, layers=layers)
 
 
 @lru_cache(maxsize=1)

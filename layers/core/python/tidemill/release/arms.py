@@ -6,21 +6,61 @@ points to it alone. PublishVersion makes them all, once the release has the slot
 is: later steps have the code of the first, whatever is deployed meanwhile.
 """
 
-import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tidemill import canonical, names, stored
+from tidemill.errors import ArmsUnfit, RecordNotFound
 from tidemill.ports import Endpoints, Index, ObjectStore, Row, Update
 from tidemill.projects.release import SPLIT
-from tidemill.release import bundle, record
+from tidemill.release import bundle, record, soundness
 from tidemill.serving import layer_files
+from tidemill.serving.forms import ONNX, form_of
+
+TOLD = 4096
+"""Bytes that `experiment.json` has at most."""
+REMEDY = "set `rollout.assignment: request`, and start another release"
 
 
-def publish(project: str, release: Row, *, objects: ObjectStore, index: Index, endpoints: Endpoints) -> Row:
+def check(
+    project: str, models: Sequence[int], *, objects: ObjectStore, index: Index, room: Mapping[str, int]
+) -> None:
+    """Raises ArmsUnfit unless the models of both arms go into one layer, as ONNX; ArtifactCorrupt. `room`: the
+    bytes that it may have, by the form."""
+    sizes = [TOLD]
+    for model in models:
+        described, document = _document(project, model, objects=objects, index=index)
+        if form_of(document) != ONNX:
+            raise ArmsUnfit(
+                f"v{model:05d} of {project!r} is served in its training form, and a version that has both arms has"
+                f" the layers for ONNX; {REMEDY}"
+            )
+        stat = objects.head(names.model(project, model) + layer_files.MODEL)
+        sizes += [len(described), stat.size if stat else 0]
+    needed, has = bundle.unzipped(sizes), room.get(ONNX, bundle.LIMIT)
+    if needed > has:
+        told = " and ".join(f"v{model:05d}" for model in models)
+        raise ArmsUnfit(
+            f"{told} of {project!r} make a layer of {needed:,} bytes, as entities are assigned, and beside the"
+            f" code of the endpoint there are {has:,}; {REMEDY}"
+        )
+
+
+def publish(
+    project: str,
+    release: Row,
+    *,
+    objects: ObjectStore,
+    index: Index,
+    endpoints: Endpoints,
+    room: Mapping[str, int],
+) -> Row:
     """The release's row with the function version of each step in `arms`; as it is where nothing is shared by
     entity: by the release's rules, or as there is no champion, or as the release is over.
 
-    Each version is published once, however often this is tried. Raises ArtifactCorrupt if a model is not the
-    registered one, ConflictError if the function or the release was changed meanwhile (try again).
+    Each version is published once, however often this is tried. Raises what `check` does (the champion may be
+    another than at the check before), ArtifactCorrupt if a model is not the registered one, ConflictError if the
+    function or the release was changed meanwhile (try again).
     """
     over = release["state"] != "running" or release["champion"] is None
     if over or release.get("arms") is not None:
@@ -28,8 +68,10 @@ def publish(project: str, release: Row, *, objects: ObjectStore, index: Index, e
     rules = record.rules(record.read(objects, project, release["release_id"], record.PLAN))
     if rules.assignment != "entity":
         return release
+    models = (release["champion"]["model"], release["model"])
+    check(project, models, objects=objects, index=index, room=room)
     versions = [
-        _publish_step(project, release, step, stage.weight, objects=objects, endpoints=endpoints)
+        _publish_step(project, release, step, stage.weight, objects=objects, index=index, endpoints=endpoints)
         if stage.plan in SPLIT
         else None
         for step, stage in enumerate(rules.stages())
@@ -52,18 +94,37 @@ def version(release: Row, step: int) -> str | None:
     return versions[step] if versions else None
 
 
+def _document(project: str, model: int, *, objects: ObjectStore, index: Index) -> tuple[bytes, Mapping[str, Any]]:
+    """`model.json` as it is stored, and what it says. Raises RecordNotFound, ArtifactCorrupt."""
+    row = index.get(names.pk(project), names.sk_model(model))
+    if row is None:
+        raise RecordNotFound(f"model v{model:05d} of {project!r} is not registered; list the models")
+    key = names.model(project, model) + layer_files.DOCUMENT
+    body = objects.get(key)
+    told = soundness.verify_document(
+        body, key, project=project, version=model, identity_registered=row["identity"]
+    )
+    return body, told
+
+
 def _publish_step(
-    project: str, release: Row, step: int, weight: float, *, objects: ObjectStore, endpoints: Endpoints
+    project: str,
+    release: Row,
+    step: int,
+    weight: float,
+    *,
+    objects: ObjectStore,
+    index: Index,
+    endpoints: Endpoints,
 ) -> str:
     sides = (release["champion"], {name: release[name] for name in ("model", "function_version")})
     files: dict[str, bytes] = {}
     for number, side in enumerate(sides):
         folder = names.model(project, side["model"])
-        document = objects.get(folder + layer_files.DOCUMENT)
-        digest = json.loads(document)["sha256"][layer_files.MODEL]
-        files[layer_files.of_arm(number, layer_files.DOCUMENT)] = document
+        described, document = _document(project, side["model"], objects=objects, index=index)
+        files[layer_files.of_arm(number, layer_files.DOCUMENT)] = described
         files[layer_files.of_arm(number, layer_files.MODEL)] = stored.verified(
-            objects, folder + layer_files.MODEL, digest
+            objects, folder + layer_files.MODEL, document["sha256"][layer_files.MODEL]
         )
     told = {
         "project": project,

@@ -62,6 +62,7 @@ def _facts(document: Mapping[str, Any], problem: Project) -> str:
             ("predicts", f"`{problem.target}`{cut}"),
             ("trained on", f"dataset version {document['dataset_version']}"),
             ("sensitive columns", sensitive),
+            *([("served in", "its training form, as ONNX answers otherwise")] if "form" in document else []),
             ("created", document["created"]),
         ],
     )

@@ -7,6 +7,7 @@ the superseded one. A superseded model stays registered. Where entities are assi
 arms follow (release/arms.py).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +16,8 @@ from tidemill.errors import RecordNotFound
 from tidemill.governance import audit
 from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
-from tidemill.release import arms, guarding, record
+from tidemill.release import arms, guarding, placement, record
 from tidemill.release import pointer as live
-from tidemill.release.soundness import verify_bundle
 
 
 def publish_version(
@@ -30,20 +30,30 @@ def publish_version(
     endpoints: Endpoints,
     guards: Guards,
     clock: Clock,
+    room: Mapping[str, int] | None = None,
 ) -> Row:
-    """`function_version`, whether there is a `champion` to beat, and the release's `state`.
+    """`function_version`, whether there is a `champion` to beat, and the release's `state`. `room`: the bytes that
+    a model may have in its layer, by its form; None: all that a function may have.
 
-    Raises RecordNotFound if the model is not registered, ArtifactCorrupt if its bundle is not what was registered,
-    ConflictError if the pointer moved meanwhile (try again).
+    Raises RecordNotFound if the model is not registered, ModelTooLarge or ArtifactCorrupt if it cannot be served,
+    ArmsUnfit if entities are assigned and both models do not go into one version, ConflictError if the pointer
+    moved meanwhile (try again).
     """
     project = problem.name
     release = index.get(names.pk(project), names.sk_release(release_id))
     if release is None:
         plan = _plan(
-            problem, model_version, release_id, objects=objects, index=index, endpoints=endpoints, now=clock()
+            problem,
+            model_version,
+            release_id,
+            objects=objects,
+            index=index,
+            endpoints=endpoints,
+            room=room or {},
+            now=clock(),
         )
         release = _take_slot(project, plan, index=index, now=clock())
-    release = arms.publish(project, release, objects=objects, index=index, endpoints=endpoints)
+    release = arms.publish(project, release, objects=objects, index=index, endpoints=endpoints, room=room or {})
     guarding.follow(index, objects, guards, project)
     return {
         "function_version": release["function_version"],
@@ -60,21 +70,21 @@ def _plan(
     objects: ObjectStore,
     index: Index,
     endpoints: Endpoints,
+    room: Mapping[str, int],
     now: datetime,
 ) -> dict[str, Any]:
-    folder = names.model(problem.name, model_version)
     registered = index.get(names.pk(problem.name), names.sk_model(model_version))
     if registered is None:
         raise RecordNotFound(f"model v{model_version:05d} of {problem.name!r} is not registered; list the models")
     identity = registered["identity"]
-    verify_bundle(
-        objects.get(folder + "bundle.zip"),
-        project=problem.name,
-        version=model_version,
-        identity_registered=identity,
+    champion = live.read(index, problem.name)["champion"]
+    if champion is not None and problem.rollout.assignment == "entity":
+        arms.check(problem.name, (champion["model"], model_version), objects=objects, index=index, room=room)
+    bundle_key, kind = placement.place(
+        problem, release_id, model_version, identity=identity, objects=objects, room=room
     )
     function_version = endpoints.publish(
-        problem.name, bundle_key=folder + "bundle.zip", model_version=model_version, identity=identity
+        problem.name, bundle_key=bundle_key, model_version=model_version, identity=identity, kind=kind
     )
     plan = {
         "project": problem.name,

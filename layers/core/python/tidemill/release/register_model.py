@@ -18,7 +18,8 @@ from tidemill.ports import Clock, Index, ObjectStore, Put, Row, Update
 from tidemill.projects import Project
 from tidemill.projects.serving import capture_carried
 from tidemill.release import bundle, card, card_page
-from tidemill.release.soundness import identity, verify
+from tidemill.release.soundness import identity, verify, verify_stored
+from tidemill.serving.forms import file_of
 
 ARTIFACTS = ("model.onnx", "model.skops", "profile.json")
 
@@ -55,7 +56,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         raise RunFailed(f"run {run['run_id']!r} did not pass its gates ({why}); only a run that did is registered")
     digests = {name: final["sha256"][name] for name in ARTIFACTS}
     for name, digest in digests.items():
-        verify(objects.get(f"{folder}final/{name}"), digest, f"{name} of run {run['run_id']!r}")
+        verify_stored(objects, f"{folder}final/{name}", digest, f"{name} of run {run['run_id']!r}")
     content = {
         "project": problem.name,
         "task": problem.task,
@@ -64,6 +65,7 @@ def _document(problem: Project, run: Row, *, objects: ObjectStore, now: datetime
         "threshold": final["threshold"],
         **({"types": final["types"]} if "types" in final else {}),
         **({"serving": final["serving"]} if "serving" in final else {}),
+        **({"form": evaluation["form"]} if "form" in evaluation else {}),
         "sha256": digests,
     }
     return {
@@ -105,10 +107,7 @@ def _complete(
     target = names.model(problem.name, document["version"])
     for name in ARTIFACTS:
         objects.copy_new(f"{source}final/{name}", target + name)
-    model = objects.get(target + "model.onnx")
-    verify(model, document["sha256"]["model.onnx"], f"model.onnx of {problem.name} v{document['version']:05d}")
-    zipped = bundle.build({"model.onnx": model, "model.json": canonical.dumps(document)})
-    objects.put_new(target + "bundle.zip", zipped, content_type="application/zip")
+    _pack(target, document, objects)
     evaluation = _read(objects, source + "evaluation.json")
     text = card.write(document, evaluation, problem)
     objects.put_new(target + "card.md", text.encode(), content_type="text/markdown; charset=utf-8")
@@ -116,6 +115,21 @@ def _complete(
     facts = canonical.dumps(card.as_json(document, evaluation, problem))
     objects.put_new(target + "card.json", facts, content_type="application/json")
     index.transact(_changes(problem.name, document, now))
+
+
+def _pack(target: str, document: Mapping[str, Any], objects: ObjectStore) -> None:
+    """Write the bundle with the model, unless no layer could hold it: where it goes then, the release decides."""
+    file, described = file_of(document), canonical.dumps(document)
+    what = f"{file} of {document['project']} v{document['version']:05d}"
+    stat = objects.head(target + file)
+    if stat and bundle.unzipped((stat.size, len(described))) > bundle.LIMIT:
+        # It may be larger than this function's memory.
+        verify_stored(objects, target + file, document["sha256"][file], what)
+        return
+    model = objects.get(target + file)
+    verify(model, document["sha256"][file], what)
+    zipped = bundle.build({file: model, "model.json": described})
+    objects.put_new(target + "bundle.zip", zipped, content_type="application/zip")
 
 
 def _changes(project: str, document: Mapping[str, Any], now: datetime) -> list[Put | Update]:

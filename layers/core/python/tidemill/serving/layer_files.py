@@ -1,11 +1,13 @@
 """The files of a model layer, in its package: who packs it and who loads it agree here.
 
-It holds the two files of a model; or `experiment.json` and, in a folder each, the two files of each arm's model.
+It holds the two files of a model (serving/forms.py names the other), or its document and a pointer to the other;
+or `experiment.json` and, in a folder each, the two files of each arm's model.
 """
 
 PACKAGE = "tidemill_model"
 DOCUMENT = "model.json"
 MODEL = "model.onnx"
+POINTER = "pointer.json"
 ARMS = "experiment.json"
 
 

@@ -1,32 +1,33 @@
 """The model that this function version serves: package data of the layer, checked before it is trusted.
 
-The hot path: nothing here imports more than numpy and onnxruntime.
+The hot path: nothing here imports more than numpy and onnxruntime. The latter is imported where a model is opened,
+so that this module can be had where it is not.
 """
 
 import hashlib
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from tidemill.errors import ArtifactCorrupt, ModelNotReady
 from tidemill.serving import layer_files, pickles
 from tidemill.serving.faults import refused
+from tidemill.serving.forms import SKOPS, file_of, form_of
 from tidemill.serving.instances import Column, Features
 from tidemill.serving.values import Fault
 
 if TYPE_CHECKING:
     from tidemill.serving.arms import Experiment
 
+Bucket = Callable[[], Any]
+"""Gives the store of a model that its layer only points to; called for no other."""
 _NEEDED = {"project", "version", "task", "features", "sha256"}
-_UNREADABLE = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
 _NO_ANSWER = Fault("no_answer", {}, "the model has no finite answer; are the values in their units?")
 _OUTPUTS = {"classification": "probabilities", "regression": "variable"}
 
@@ -72,21 +73,24 @@ class Model:
         return [{"prediction": int(value >= cut), "probability": value} for value in values]
 
 
-def load(package: str = layer_files.PACKAGE, *, project: str | None = None) -> Model:
-    """The model in that package, which must be of that project, if one is given.
+def load(package: str = layer_files.PACKAGE, *, project: str | None = None, bucket: Bucket | None = None) -> Model:
+    """The model in that package, or the one that it points to in `bucket`; of that project, if one is given.
 
     Raises ModelNotReady if there is none (the endpoint before its first release), ArtifactCorrupt if the file
-    is not the registered one, is a pickle, or onnxruntime cannot read it.
+    is not the registered one, is a pickle, or cannot be opened, ModelUnreachable if it cannot be had.
     """
-    return load_from(folder_of(package), project=project)
+    return load_from(folder_of(package), project=project, bucket=bucket)
 
 
-def load_served(package: str = layer_files.PACKAGE, *, project: str | None = None) -> "Model | Experiment":
-    """The model in that package, or the models of both arms while entities are assigned. Raises as `load` does; a
-    model of an arm is loaded, and told to be corrupt, when it is first asked for."""
+def load_served(
+    package: str = layer_files.PACKAGE, *, project: str | None = None, bucket: Bucket | None = None
+) -> "Model | Experiment":
+    """The model in that package, or the models of both arms while entities are assigned: those are in the layer
+    (release/arms.py). Raises as `load` does; a model of an arm is loaded, and told to be corrupt, when it is first
+    asked for."""
     files = folder_of(package)
     if not (files / layer_files.ARMS).exists():
-        return load_from(files, project=project)
+        return load_from(files, project=project, bucket=bucket)
     # Only here: what is imported is added to each cold start.
     from tidemill.serving.arms import Experiment
 
@@ -102,15 +106,24 @@ def folder_of(package: str) -> Path:
     return Path(found.origin).parent
 
 
-def load_from(files: Path, *, project: str | None = None) -> Model:
-    """The model in that folder, which must be of that project, if one is given. Raises ArtifactCorrupt."""
+def load_from(files: Path, *, project: str | None = None, bucket: Bucket | None = None) -> Model:
+    """The model in that folder, or the one to which that points, which must be of that project, if one is given.
+    Raises ArtifactCorrupt, ModelUnreachable."""
     refuse_pickles(files)
     document = _document(_read(files, layer_files.DOCUMENT))
     if project is not None and document["project"] != project:
         raise ArtifactCorrupt(
             f"the model is of project {document['project']!r}, not of {project!r}; release the model again"
         )
-    return opened(document, _read(files, layer_files.MODEL))
+    file = file_of(document)
+    if (files / file).exists() or not (files / layer_files.POINTER).exists():
+        return opened(document, _read(files, file))
+    from tidemill.serving import bucket_model  # most models are in their layer
+
+    path = bucket_model.path(files, document, file, bucket)
+    with Path(path).open("rb") as fetched:
+        _refuse(pickles.found_in(file, fetched))
+    return _of(document, path)
 
 
 def refuse_pickles(files: Path) -> None:
@@ -126,47 +139,41 @@ def _read(files: Path, name: str) -> bytes:
         raise ArtifactCorrupt(f"{name} is missing; release the model again") from error
 
 
-def _no_pickle(name: str, body: bytes) -> None:
-    if pickle := pickles.found(name, body):
+def _refuse(pickle: str | None) -> None:
+    if pickle:
         raise ArtifactCorrupt(f"{pickle}; release the model again")
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
     """`model.json`, with what everything else relies on."""
-    _no_pickle("model.json", body)
+    _refuse(pickles.found("model.json", body))
     try:
         document = json.loads(body)
         missing = _NEEDED - document.keys()
     except (ValueError, AttributeError) as error:
         raise ArtifactCorrupt(f"model.json cannot be read ({error}); release the model again") from error
-    if missing or not isinstance(document["sha256"], dict) or "model.onnx" not in document["sha256"]:
+    if missing or not isinstance(document["sha256"], dict) or file_of(document) not in document["sha256"]:
         raise ArtifactCorrupt(f"model.json lacks {sorted(missing) or 'a digest'}; release the model again")
     told: Mapping[str, Any] = document
     return told
 
 
 def opened(document: Mapping[str, Any], body: bytes) -> Model:
-    """The model of that `model.json` and `model.onnx`. Raises ArtifactCorrupt as `load` does."""
-    digest = hashlib.sha256(body).hexdigest()
-    if digest != document["sha256"]["model.onnx"]:
-        raise ArtifactCorrupt(f"model.onnx has SHA-256 {digest}, not the registered one; release the model again")
-    _no_pickle("model.onnx", body)
+    """The model of that `model.json` and its file. Raises ArtifactCorrupt as `load` does."""
+    digest, file = hashlib.sha256(body).hexdigest(), file_of(document)
+    if digest != document["sha256"][file]:
+        raise ArtifactCorrupt(f"{file} has SHA-256 {digest}, not the registered one; release the model again")
+    _refuse(pickles.found(file, body))
+    return _of(document, body)
+
+
+def _of(document: Mapping[str, Any], source: bytes | str) -> Model:
+    """The model of a file whose digest was checked: of its bytes, or of its path."""
     features = Features(document["features"], document.get("serving"))
-    return Model(document, features, _session(body, features.inputs()))
+    if form_of(document) == SKOPS:
+        from tidemill.serving import skops_session
 
+        return Model(document, features, skops_session.session(source, features.inputs(), document))
+    from tidemill.serving import onnx_session
 
-def _session(body: bytes, wanted: Sequence[str]) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # a Lambda function of 1 GB has less than one processor
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(body, options, providers=["CPUExecutionProvider"])
-    except _UNREADABLE as error:
-        raise ArtifactCorrupt(f"model.onnx cannot be loaded: {error}") from error
-    inputs = [argument.name for argument in session.get_inputs()]
-    if sorted(inputs) != sorted(wanted):
-        raise ArtifactCorrupt(
-            f"model.onnx takes {inputs}, model.json says {list(wanted)}; release the model again"
-        )
-    return session
+    return Model(document, features, onnx_session.session(source, features.inputs()))

@@ -13,6 +13,7 @@ from tidemill.errors import ModelNotReady, RecordNotFound, RequestInvalid
 from tidemill.governance import audit
 from tidemill.ports import Clock, Index, ObjectStore, Put
 from tidemill.serving import scoring
+from tidemill.serving.forms import ONNX, form_of
 from tidemill.serving.scoring import Input, Place
 
 RESERVED = (
@@ -54,9 +55,16 @@ def request_scoring(
             "keep", f"{taken} are columns that the output has of its own; rename them in the file"
         )
     number = champion_of(index, project) if model is None else model
-    if not objects.exists(names.model(project, number) + "model.json"):
+    document = scoring.found(objects, names.model(project, number) + "model.json")
+    if document is None:
         told = f"project {project!r} has no model version {number}"
         raise RecordNotFound(f"{told}; `tidemill models list {project}` has those that exist")
+    if form_of(document) != ONNX:
+        raise RequestInvalid(
+            "model",
+            f"version {number} is served in its training form, for which the scoring functions have no layers;"
+            " name another --model, or ask the endpoint",
+        )
     ordered = sorted(files, key=lambda file: file.path)
     what = [[file.path, file.sha256 or [file.key, file.version_id]] for file in ordered]
     digest = canonical.identity([project, number, sorted(keep), what])[:DIGITS]

@@ -6,14 +6,15 @@ their verdicts. A candidate that is refused is a result, not a fault.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tidemill.ports import Index, ObjectStore
-from tidemill.training import artifacts, facts, gates, metrics, outputs, pipeline, served_form
+from tidemill.serving.forms import SKOPS
+from tidemill.training import artifacts, facts, fallback, gates, metrics, outputs, pipeline, served_form
 from tidemill.training.champion import Champion, ask_champion
 from tidemill.training.evidence import costs as measured_costs
 from tidemill.training.evidence.gathering import gather
@@ -51,7 +52,8 @@ def _evaluate(plan: Plan, objects: ObjectStore, index: Index, ticks: Callable[[]
     digests = final["sha256"]
     bodies = _bodies(plan, digests, objects)
     model = artifacts.load(bodies["model.skops"], digests["model.skops"], final.get("types", ()))
-    candidate, parity = _ask_candidate(plan, model, bodies["model.onnx"], holdout)
+    candidate, parities = _ask_candidate(plan, model, final, bodies, holdout)
+    parity = parities["parity"]
     baseline = _ask_baseline(plan, objects)
     champion = ask_champion(plan, holdout, objects=objects, index=index)
     answers = {"candidate": candidate, "baseline": outputs.repeated(baseline, len(candidate))}
@@ -78,7 +80,7 @@ def _evaluate(plan: Plan, objects: ObjectStore, index: Index, ticks: Callable[[]
         "metrics": measured["candidate"],
         "baseline": {"constant": baseline.tolist(), "metrics": measured["baseline"]},
         "champion": _described(champion, measured),
-        "parity": parity,
+        **parities,
         **known,
         "costs": costs,
         "gates": verdicts,
@@ -96,15 +98,24 @@ def _bodies(plan: Plan, digests: dict[str, str], objects: ObjectStore) -> dict[s
 
 
 def _ask_candidate(
-    plan: Plan, model: Any, served_body: bytes, holdout: Arrays
+    plan: Plan, model: Any, final: Mapping[str, Any], bodies: Mapping[str, bytes], holdout: Arrays
 ) -> tuple[Predictions, dict[str, Any]]:
-    """The candidate's predictions on the holdout, and how far its served form agrees on a sample of it."""
+    """The candidate's predictions on the holdout, and how far its served form agrees on a sample of it: `parity`,
+    and of a model that is not served as ONNX its `form`, and why, `parity_of_onnx`."""
     trained = pipeline.predict(model, holdout, plan.project.inputs(), plan.project.classes)
     sample = np.random.default_rng(plan.seed).permutation(len(trained))[:PARITY_ROWS]
     rows = {name: array[sample] for name, array in holdout.items()}
-    served = served_form.predict(served_body, rows, plan.project)
     spread = float(holdout[plan.project.target].std())
-    return trained, served_form.parity(served, trained[sample], threshold=plan.threshold, scale=spread)
+
+    def agreement(served: Predictions) -> dict[str, Any]:
+        return served_form.parity(served, trained[sample], threshold=plan.threshold, scale=spread)
+
+    parity = agreement(served_form.predict(bodies["model.onnx"], rows, plan.project))
+    if not fallback.wanted(plan.project, parity):
+        return trained, {"parity": parity}
+    served = agreement(fallback.predict(bodies["model.skops"], rows, plan.project, final))
+    form = {"form": SKOPS}
+    return trained, {"parity": {**served, **form}, "parity_of_onnx": parity, **form}
 
 
 def _ask_baseline(plan: Plan, objects: ObjectStore) -> Predictions:

@@ -100,11 +100,11 @@ def incomparable(reason: str) -> Gate:
     return _gate("champion", False, None, None, reason)
 
 
-def agreement(rows: int, disagreeing: int, *, most: float) -> Gate:
+def agreement(rows: int, disagreeing: int, *, most: float, form: str = "ONNX") -> Gate:
     """The gate `parity`: at most that share of the rows may be answered differently by the served form."""
     share = disagreeing / rows
     words = (
-        f"the ONNX model answers {disagreeing:,} of {rows:,} rows differently ({share:.2%}; at most {most:.2%})"
+        f"the {form} model answers {disagreeing:,} of {rows:,} rows differently ({share:.2%}; at most {most:.2%})"
     )
     return _gate("parity", share <= most, share, most, words)
 

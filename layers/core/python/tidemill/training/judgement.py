@@ -27,10 +27,15 @@ def judge(
         _better_than(plan, "baseline", measured, evidence),
         _beats_champion(plan, measured, champion, evidence),
         gates.slices(evidence["slices"], most=rules.slices, burden=rules.slices_burden, champion=obstacle),
-        gates.agreement(parity["rows"], parity["disagreeing"], most=rules.parity),
+        _agreement(parity, rules.parity),
         gates.enough_rows(rows, least=rules.holdout_rows),
-        *_asked_for(plan, evidence, costs),
+        *_asked_for(plan, evidence, costs, parity.get("form", "onnx")),
     ]
+
+
+def _agreement(parity: Mapping[str, Any], most: float) -> gates.Gate:
+    words = {"form": parity["form"]} if "form" in parity else {}
+    return gates.agreement(parity["rows"], parity["disagreeing"], most=most, **words)
 
 
 def _better_than(
@@ -53,14 +58,14 @@ def _beats_champion(
     return _better_than(plan, "champion", measured, evidence)
 
 
-def _asked_for(plan: Plan, evidence: Mapping[str, Any], costs: Mapping[str, Any]) -> list[gates.Gate]:
+def _asked_for(plan: Plan, evidence: Mapping[str, Any], costs: Mapping[str, Any], form: str) -> list[gates.Gate]:
     """The gates that are off unless the project file sets their limit."""
     rules, calibration, fairness = plan.project.gates, evidence["calibration"] or {}, evidence["fairness"]
     ratios = [each.get("selection_ratio") for each in fairness]
     odds = [each.get(f"{which}_positive_difference") for each in fairness for which in ("true", "false")]
     robustness = evidence["robustness"]
     worsenings = [case["worsening"] for case in (*robustness["features"], robustness["at_random"])]
-    size, slow = costs["bytes"]["model.onnx"], costs["latency"]["p95_ms"]
+    size, slow = costs["bytes"][f"model.{form}"], costs["latency"]["p95_ms"]
     error, paid = calibration.get("expected_error"), (evidence["decisions"] or {}).get("cost")
     asked = {
         "calibration": (gates.at_most, "the expected calibration error", error),
