@@ -42,7 +42,7 @@ def watched(guards: Guards, request: pytest.FixtureRequest) -> Callable[[], set[
 
     def read() -> set[tuple[str, str]]:
         if isinstance(guards, MemoryGuards):
-            return {(project, watch.version) for project, watch in guards.watched.items()}
+            return {(project, watch.within or watch.version) for project, watch in guards.watched.items()}
         found = set()
         for name, alarm in alarms(request.getfixturevalue("cloudwatch")).items():
             versions = {
@@ -65,6 +65,8 @@ def test_one_watch_a_project(guards: Guards, watched: Any) -> None:
     assert watched() == {("tides", "3"), ("wines", "3")}
     guards.set("tides", Watch("tides-v00004", "5", 0.1, 100, 1))
     assert watched() == {("tides", "5"), ("wines", "3")}
+    guards.set("tides", Watch("tides-v00004", "5", 0.1, 100, 1, within="6"))
+    assert watched() == {("tides", "6"), ("wines", "3")}
 
 
 def test_clearing_is_of_one_project_and_may_be_repeated(guards: Guards, watched: Any) -> None:

@@ -96,10 +96,25 @@ def test_an_alarm_rolls_the_release_back_with_its_reason(running: Any) -> None:
     assert running.judge(TWO)["verdict"] == "settled"
 
 
+def test_where_entities_are_assigned_the_version_with_both_arms_is_watched(make_world: Any) -> None:
+    world = make_world(assignment="entity", unit="entity")
+    world.released(ONE)
+    world.experiment(TWO)
+    world.shift(TWO, 0)
+    assert watched(world) == Watch(TWO, "3", 0.05, 2000, 20, within="4")
+    assert world.alarm(version="3")["outcome"] == "ignored"
+    assert world.steer("pause")["state"] == "running"
+    assert (watched(world), alias(world)) == (None, ("2", {}))
+    assert world.steer("resume")["state"] == "running"
+    assert (watched(world), alias(world)) == (Watch(TWO, "3", 0.05, 2000, 20, within="4"), ("4", {}))
+    assert world.alarm(version="4")["outcome"] == "rolled_back"
+    assert (watched(world), alias(world)) == (None, ("2", {}))
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"version": "2"}, "it is about version 2, and the challenger is 3"),
+        ({"version": "2"}, "it is about version 2, and the challenger is answered for by 3"),
         ({"version": None}, "it is about version None"),
         ({"description": "Release tides-v00001: more than 5%"}, "it is not about release tides-v00002"),
         ({"description": ""}, "it is not about release tides-v00002"),

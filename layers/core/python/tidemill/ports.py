@@ -196,13 +196,15 @@ class Endpoints(Protocol):
 class Watch:
     """What is watched of a challenger while its release runs: the function `version`; the share of its requests of
     a minute that may fail (`errors`, 0 to 1), and the milliseconds that 95 of 100 of them may take at most
-    (`p95_ms`), each None where it is not watched; in a minute of fewer than `min_requests` neither is judged."""
+    (`p95_ms`), each None where it is not watched; in a minute of fewer than `min_requests` neither is judged.
+    `within`: the function version that has both arms, where entities are assigned: Lambda's metrics are of it."""
 
     release_id: str
     version: str
     errors: float | None
     p95_ms: float | None
     min_requests: int
+    within: str | None = None
 
 
 class Guards(Protocol):

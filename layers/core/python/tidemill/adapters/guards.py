@@ -87,7 +87,7 @@ class CloudWatchGuards:
         dimensions = {
             "FunctionName": function,
             "Resource": f"{function}:{names.LIVE_ALIAS}",
-            "ExecutedVersion": watch.version,
+            "ExecutedVersion": watch.within or watch.version,
         }
         return _metric(name, "AWS/Lambda", metric, statistic, dimensions)
 

@@ -45,4 +45,5 @@ def _watch(objects: ObjectStore, project: str, pointer: Row) -> Watch | None:
         errors=rails.errors,
         p95_ms=rails.p95_ms,
         min_requests=rails.min_requests,
+        within=pointer["experiment"],
     )

@@ -75,8 +75,9 @@ def _other(pointer: Row, alarm: Alarm) -> str | None:
     challenger = pointer["challenger"]
     if challenger is None:
         return "no release is running"
-    if alarm.version != challenger["function_version"]:
-        return f"it is about version {alarm.version}, and the challenger is {challenger['function_version']}"
+    version = pointer["experiment"] or challenger["function_version"]
+    if alarm.version != version:
+        return f"it is about version {alarm.version}, and the challenger is answered for by {version}"
     if not alarm.description.startswith(guard_names.subject(pointer["release_id"])):
         return f"it is not about release {pointer['release_id']}, which is running"
     return None
