@@ -28,6 +28,7 @@ from cli.commands import (
     sweep,
     tokens,
     train,
+    whois,
 )
 from cli.errors import CliError
 from cli.remedies import EXPECTED, remedy
@@ -67,6 +68,7 @@ serving.register(app)
 batch.register(app)
 openapi.register(app)
 approvals.register(app)
+whois.register(app)
 steer_release.register(app)
 doctor.register(app)
 rebuild.register(app)
