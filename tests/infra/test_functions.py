@@ -149,7 +149,7 @@ def test_what_nobody_waits_for_sends_its_failures_to_the_queue(dev, of_kind) -> 
     names = {each["FunctionName"]["Ref"] for each in invoked}
     asynchronous = {work.construct_id for _, work in WORKS.values() if work.asynchronous}
     assert {name for name in asynchronous if any(name in ref for ref in names)} == asynchronous
-    assert len(names) == len(asynchronous) == 3
+    assert len(names) == len(asynchronous) == 4
 
 
 def test_local_functions_take_third_party_packages_from_the_checkout(assembly, of_kind) -> None:

@@ -100,7 +100,7 @@ def statements(template, of_kind) -> list[tuple[str, dict]]:
 
 
 def shortened(arn: str) -> str:
-    arn = re.sub(r"<[^<>]*Data666C94C7Arn[^<>]*>/[a-z]+/", "<Data.Arn>/<prefix>/", arn)
+    arn = re.sub(r"<[^<>]*Data666C94C7Arn[^<>]*>/[a-z-]+/", "<Data.Arn>/<prefix>/", arn)
     arn = re.sub(
         r".*:(training-job|hyper-parameter-tuning-job)/tidemill-(local|dev|prod)-", r"\1:tidemill-<stage>-", arn
     )
