@@ -29,7 +29,7 @@ from cli.deployment import Deployment
 from cli.following import Pace
 from cli.story import diamonds
 from infra import project_files
-from tidemill import names
+from tidemill import env_names
 from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.memory import MemoryObjects
 from tidemill.client import Client
@@ -62,7 +62,7 @@ def rows() -> Iterator[Row]:
         for name, make in (("Optuna, SQLite", sqlite), ("Optuna, journal file", journal)):
             yield Row(name, alone(lambda: make(str(work / "alone"))), together(make, str(work / "together")))  # noqa: B023
         cloud = on_the_cloud.deployed(work, {PROJECT: trifles()})
-        os.environ[names.ENV_ENDPOINT] = str(Deployment.of(connection.LOCAL).connection.endpoint)
+        os.environ[env_names.ENV_ENDPOINT] = str(Deployment.of(connection.LOCAL).connection.endpoint)
         try:
             make = on_the_embedded_cloud
             name = "Tidemill, DynamoDB on the embedded cloud"

@@ -71,6 +71,16 @@ class Api:
         """Hand in what really happened, as CSV. Raises ApiError."""
         return self.call("POST", f"/projects/{_segment(project)}/outcomes", table, content_type="text/csv")
 
+    def decide(self, project: str, release: str, decision: str, reason: str) -> dict[str, Any]:
+        """Approve or refuse a release that waits, in the name of whose credentials these are. Raises ApiError."""
+        path = f"/projects/{_segment(project)}/releases/{_segment(release)}/decision"
+        return self.call("POST", path, {"decision": decision, "reason": reason})
+
+    def steer(self, project: str, action: str, reason: str, *, epoch: int) -> dict[str, Any]:
+        """Promote, roll back, pause or resume, unless the pointer has moved since that epoch. Raises ApiError."""
+        body = {"action": action, "reason": reason, "epoch": epoch}
+        return self.call("POST", f"/projects/{_segment(project)}/release", body)
+
     def project(self, project: str) -> dict[str, Any]:
         """What the API tells of a project. Raises ApiError."""
         return self.call("GET", f"/projects/{_segment(project)}")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cli import show
 from cli.plots.interval import STYLE as PLOT
 from cli.plots.interval import interval, legend
 from cli.plots.scales import number
@@ -75,7 +76,7 @@ def verified(facts: Facts) -> str:
 
 def _summary(facts: Facts) -> str:
     covariate = f", adjusted by {facts['covariate']}" if facts["covariate"] else ""
-    steps = " → ".join(f"{step:.0%}" for step in facts["steps"])
+    steps = " → ".join(show.share(*step) for step in zip(facts["steps"], facts["plan"], strict=True))
     return (
         f"Model {facts['model']}: {facts['metric']} per {facts['unit']}{covariate}; goal: {goal(facts)};"
         f" alpha {number(facts['alpha'])} over the steps {steps}."
@@ -95,7 +96,7 @@ def _row(look: Facts) -> Markup:
     same = "same" if look["same"] else f"{look['again']['verdict']} ({', '.join(look['differs'])})"
     cells = [
         str(look["at"])[:16].replace("T", " "),
-        f"{look['weight']:.0%}",
+        show.share(look["weight"], look.get("plan")),
         *[_arm(look["arms"][side]) for side in ("challenger", "champion")],
         bounds,
         look["verdict"],

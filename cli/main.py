@@ -7,6 +7,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from cli.commands import (
+    approvals,
     batch,
     cloud,
     data,
@@ -22,6 +23,7 @@ from cli.commands import (
     reproduce,
     runs,
     serving,
+    steer_release,
     subjects,
     sweep,
     tokens,
@@ -64,6 +66,8 @@ demo.register(app)
 serving.register(app)
 batch.register(app)
 openapi.register(app)
+approvals.register(app)
+steer_release.register(app)
 doctor.register(app)
 rebuild.register(app)
 reproduce.register(app)

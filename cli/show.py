@@ -143,6 +143,11 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{share:.0%}"
 
 
+def share(weight: float | None, plan: str | None) -> str:
+    """The challenger's share of the requests in a step; the plan's name where it has none."""
+    return plan if weight == 0 and plan else percent(weight)
+
+
 def main_metrics(values: dict[str, float] | None) -> str:
     """The metrics that fit into a cell of a table."""
     values = values or {}

@@ -116,7 +116,7 @@ class Endpoint(Construct):
             ),
             namespace=names.METRIC_NAMESPACE,
             metric=names.METRIC_ARTIFACTS_REFUSED,
-            dimensions={names.DIMENSION_PROJECT: self.project.name},
+            dimensions={names.DIMENSION_STAGE: self._stage.name, names.DIMENSION_PROJECT: self.project.name},
             topic=self._shared.topic,
         )
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from infra.function import Surroundings, Work
 from infra.grants import reads_models_of
 from infra.serving import PREDICT
-from tidemill import names
+from tidemill import env_names
 from tidemill.projects import Project
 
 SECONDS_TO_FETCH = 120
@@ -28,7 +28,7 @@ def endpoint_work(project: Project) -> Work:
 def endpoint_environment(project: Project, around: Surroundings) -> dict[str, str]:
     """What the function knows of its deployment."""
     # Less than one processor: threads for linear algebra would only cost their start, at each cold start.
-    known = {"OPENBLAS_NUM_THREADS": "1", names.ENV_PROJECT: project.name}
+    known = {"OPENBLAS_NUM_THREADS": "1", env_names.ENV_PROJECT: project.name}
     if project.serving.reads_bucket:
-        known[names.ENV_BUCKET] = around.environment[names.ENV_BUCKET]
+        known[env_names.ENV_BUCKET] = around.environment[env_names.ENV_BUCKET]
     return known

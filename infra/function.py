@@ -14,7 +14,7 @@ from infra.grants import Grant
 from infra.layers import FUNCTIONS, Layers, architecture
 from infra.logs import log_group
 from infra.stages import Stage
-from tidemill import names
+from tidemill import env_names, names
 
 TRACES = Grant(
     ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), ("*",), "these X-Ray actions know no resources"
@@ -98,7 +98,7 @@ class Function(Construct):
             environment={
                 "POWERTOOLS_SERVICE_NAME": word,
                 "POWERTOOLS_METRICS_NAMESPACE": names.METRIC_NAMESPACE,
-                names.ENV_STAGE: stage.name,
+                env_names.ENV_STAGE: stage.name,
                 **(around.environment if environment is None else environment),
             },
         )

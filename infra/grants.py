@@ -98,6 +98,16 @@ def guards() -> tuple[Grant, ...]:
     return (Grant(actions, ("{guards}",), "the guards of this stage's projects, which alone are named so"),)
 
 
+def answers(machine: str) -> tuple[Grant, ...]:
+    """Answer executions of that state machine that wait under a task token."""
+    return (Grant(("states:SendTaskSuccess",), (f"{{waiting-{machine}}}",)),)
+
+
+def tells_people() -> tuple[Grant, ...]:
+    """Send messages to the stage's topic."""
+    return (Grant(("sns:Publish",), ("{topic}",)),)
+
+
 _ENDPOINTS = "the endpoints of this stage's projects, which alone are named so"
 _NUMBERS = "the endpoints of this stage's projects; their versions' numbers are given when they are published"
 

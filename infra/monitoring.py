@@ -9,7 +9,7 @@ from constructs import Construct
 from infra.function import Function, Surroundings, Work
 from infra.grants import reads, starts, table, writes
 from infra.state_machine import StateMachine
-from tidemill import names
+from tidemill import env_names
 
 FUNCTIONS = (
     Work(
@@ -35,7 +35,7 @@ class Monitoring(Construct):
         self, scope: Construct, construct_id: str, *, around: Surroundings, training: StateMachine
     ) -> None:
         super().__init__(scope, construct_id)
-        environment = {**around.environment, names.ENV_MACHINES: json.dumps({"training": training.arn})}
+        environment = {**around.environment, env_names.ENV_MACHINES: json.dumps({"training": training.arn})}
         functions = {
             work.name: Function(
                 self, work.construct_id, work=work, word="monitoring", around=around, environment=environment

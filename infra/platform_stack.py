@@ -23,7 +23,7 @@ from infra.serving import Serving
 from infra.stages import Stage
 from infra.state_stack import StateStack
 from infra.training import Training
-from tidemill import names, token_names
+from tidemill import env_names, names, token_names
 from tidemill.projects import Project
 from tidemill.release import guard_names
 
@@ -62,6 +62,7 @@ class PlatformStack(Stack):
         monitoring, serving = self._stages(around, bucket=state.bucket.bucket_name)
         api = HttpApi(self, "Api", stage=stage, projects=projects, asks=serving.authorize_request)
         serving.answer(api)
+        self.release.answer(api)
         shared = Shared(around, api, monitoring, serving.deliver_capture, self.topic)
         self.endpoints = {
             name: Endpoint(self, f"Endpoint-{name}", project=project, shared=shared)
@@ -72,7 +73,7 @@ class PlatformStack(Stack):
 
     def _stages(self, around: Surroundings, *, bucket: str) -> tuple[Monitoring, Serving]:
         """The stages, each after those that it starts. Those that the endpoints need are given back."""
-        release = Release(self, "Release", around=around)
+        self.release = release = Release(self, "Release", around=around)
         training = Training(self, "Training", around=around, release=release.machine)
         around.arns["machine-training"] = training.machine.arn
         data = Data(self, "Data", around=around, bucket=bucket, training=training.machine)
@@ -138,6 +139,14 @@ class PlatformStack(Stack):
         return {
             "bucket": state.bucket_arn,
             "table": state.table.table_arn,
+            # By its name: the machine's role names the functions whose grants these are.
+            "waiting-release": self.format_arn(
+                service="states",
+                resource="stateMachine",
+                resource_name=f"tidemill-{self.stage.name}-release",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            ),
+            "topic": self.topic.topic_arn,
             "layers": lambda_arn("layer", f"tidemill-{self.stage.name}-*"),
             "model-layers": lambda_arn("layer", names.model_layer(self.stage.name, "*")),
             "endpoints": lambda_arn("function", names.endpoint_function(self.stage.name, "*")),
@@ -198,15 +207,16 @@ class PlatformStack(Stack):
 def environment(stage: Stage, state: StateStack, topic: sns.ITopic) -> dict[str, str]:
     """What the functions know of their deployment (`tidemill/settings.py` reads it)."""
     overrides = {
-        names.ENV_LOOK_SECONDS: stage.look_seconds,
-        names.ENV_COOL_DOWN_SECONDS: stage.cool_down_seconds,
-        names.ENV_SPLIT_BYTES: stage.split_bytes,
-        names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
+        env_names.ENV_LOOK_SECONDS: stage.look_seconds,
+        env_names.ENV_COOL_DOWN_SECONDS: stage.cool_down_seconds,
+        env_names.ENV_SPLIT_BYTES: stage.split_bytes,
+        env_names.ENV_REHEARSAL: "true" if stage.rehearsal else None,
         token_names.ENV_AUTH: None if stage.auth == "iam" else stage.auth,
+        env_names.ENV_SELF_APPROVAL: "true" if stage.self_approval else None,
     }
     return {
-        names.ENV_BUCKET: state.bucket.bucket_name,
-        names.ENV_TABLE: state.table.table_name,
-        names.ENV_ALARM_TOPIC: topic.topic_arn,
+        env_names.ENV_BUCKET: state.bucket.bucket_name,
+        env_names.ENV_TABLE: state.table.table_name,
+        env_names.ENV_TOPIC: topic.topic_arn,
         **{name: str(value) for name, value in overrides.items() if value is not None},
     }

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
 from infra.grants import (
+    answers,
     asks_endpoints,
     guards,
     moves_alias,
@@ -17,11 +18,13 @@ from infra.grants import (
     reads_alias,
     table,
     table_reads,
+    tells_people,
     writes,
 )
+from infra.http_api import HttpApi
 from infra.serving import BY_SKOPS, PREDICT
 from infra.state_machine import StateMachine
-from tidemill import names
+from tidemill import env_names
 from tidemill.release import guard_names
 from tidemill.serving.forms import ONNX, SKOPS
 
@@ -29,6 +32,14 @@ FUNCTIONS = (
     Work(
         "register_model", ("core",), memory=1024, seconds=120,
         may=(*reads("runs", "models"), *writes("models"), *table()),
+    ),
+    Work(
+        "request_approval", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *tells_people(), *answers("release")),
+    ),
+    Work(
+        "decide_release", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *answers("release")),
     ),
     Work(
         "publish_version", ("core",), memory=1024, seconds=300,
@@ -53,6 +64,10 @@ FUNCTIONS = (
         "settle_release", ("core",), memory=512, seconds=60,
         may=(*reads("releases"), *writes("releases"), *table(), *moves_alias(), *guards()),
     ),
+    Work(
+        "steer_release", ("core",), memory=512, seconds=60,
+        may=(*reads("releases"), *writes("releases"), *table(), *moves_alias(), *guards()),
+    ),
 )  # fmt: skip
 # No state of the machine: alarms call it, while the machine waits for its next look.
 WITHDRAW_CHALLENGER = Work(
@@ -70,8 +85,8 @@ def _environment(work: Work, around: Surroundings) -> dict[str, str]:
     shared = set(PREDICT.layers) & set(BY_SKOPS)
     own = {form: layers.arns(name for name in each if name not in shared) for form, each in forms.items()}
     return {
-        names.ENV_MODEL_ROOM: json.dumps(room, sort_keys=True),
-        names.ENV_ENDPOINT_LAYERS: json.dumps(own, sort_keys=True),
+        env_names.ENV_MODEL_ROOM: json.dumps(room, sort_keys=True),
+        env_names.ENV_ENDPOINT_LAYERS: json.dumps(own, sort_keys=True),
     }
 
 
@@ -131,3 +146,13 @@ class Release(Construct):
             principal="events.amazonaws.com",
             source_arn=rule.attr_arn,
         )
+
+    def answer(self, api: HttpApi) -> None:
+        """Take the routes on which people decide."""
+        routes = {
+            "decide_release": "POST /projects/{project}/releases/{release}/decision",
+            "steer_release": "POST /projects/{project}/release",
+        }
+        for function in self.functions:
+            if function.work.name in routes:
+                api.route(routes[function.work.name], scope=function, function_arn=function.arn)

@@ -15,7 +15,7 @@ from constructs import Construct
 from infra.function import Surroundings
 from infra.grants import Grant, reads, table, writes
 from infra.stages import Stage
-from tidemill import names
+from tidemill import env_names, names
 
 MODULE = "tidemill.jobs.train"
 SERVICE = "sagemaker.amazonaws.com"
@@ -54,7 +54,7 @@ class TrainingJobs(Construct):
         """What the function that writes the requests must know."""
         if self.image is None:
             return {}
-        return {names.ENV_TRAINING_IMAGE: self.image, names.ENV_TRAINING_ROLE: self.role.role_arn}
+        return {env_names.ENV_TRAINING_IMAGE: self.image, env_names.ENV_TRAINING_ROLE: self.role.role_arn}
 
     def starting(self, stage: Stage) -> tuple[Grant, ...]:
         """What a machine needs that starts the jobs and waits for them."""

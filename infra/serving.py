@@ -4,7 +4,7 @@ endpoints' function, and batch scoring with its machine."""
 from constructs import Construct
 
 from infra.function import Function, Surroundings, Work
-from infra.grants import reads, table_reads, tokens, writes
+from infra.grants import reads, table, table_reads, tokens, writes
 from infra.http_api import HttpApi
 from infra.outcomes import OutcomeUploads
 from infra.state_machine import StateMachine
@@ -44,7 +44,7 @@ SCORING = (
     ),
     Work(
         "close_scoring", ("core",), memory=512, seconds=900,
-        may=(*reads("scores"), *writes("scores")),
+        may=(*reads("scores"), *writes("scores"), *table()),
     ),
 )  # fmt: skip
 

@@ -29,6 +29,8 @@ class Stage:
     """What the deployment may cost in a month in which nothing happens; synth fails above it."""
     rehearsal: bool
     """Whether run options that spoil a model on purpose are permitted."""
+    self_approval: bool
+    """Whether who submitted a run may approve the release of its model."""
     architecture: str = "x86_64"
     third_party_layers: bool = True
     """False on the embedded cloud: its functions run in the checkout's environment, made from the lock that
@@ -80,6 +82,7 @@ LOCAL = Stage(
     alarm_email=None,
     idle_usd_limit=5.0,
     rehearsal=True,
+    self_approval=True,
     third_party_layers=False,
     require_tls=False,
     look_seconds=4,
@@ -100,6 +103,7 @@ DEV = Stage(
     alarm_email=None,
     idle_usd_limit=5.0,
     rehearsal=True,
+    self_approval=True,
 )
 
 PROD = Stage(
@@ -114,6 +118,7 @@ PROD = Stage(
     alarm_email=None,
     idle_usd_limit=20.0,
     rehearsal=False,
+    self_approval=False,
 )
 
 STAGES = {stage.name: stage for stage in (LOCAL, DEV, PROD)}

@@ -9,7 +9,7 @@ from infra.grants import reads, table, table_reads, writes
 from infra.sagemaker import TrainingJobs
 from infra.source import source
 from infra.state_machine import StateMachine
-from tidemill import names
+from tidemill import env_names
 
 FUNCTIONS = (
     Work(
@@ -47,7 +47,7 @@ FUNCTIONS = (
 def _environment(work: Work, jobs: TrainingJobs) -> dict[str, str]:
     """What one of the functions is given beyond what all are."""
     if work.name == "plan_trials":
-        return {names.ENV_SOURCE: json.dumps(source(), sort_keys=True)}
+        return {env_names.ENV_SOURCE: json.dumps(source(), sort_keys=True)}
     return jobs.environment() if work.name == "choose_compute" else {}
 
 

@@ -16,7 +16,7 @@ Facts = dict[str, Any]
 LOOKS: list[show.Column] = [
     ("look", lambda look: look["look"]),
     ("at (UTC)", lambda look: show.minute(look["at"])),
-    ("weight", lambda look: show.percent(look["weight"])),
+    ("weight", lambda look: show.share(look["weight"], look.get("plan"))),
     ("challenger", lambda look: _arm(look, "challenger")),
     ("champion", lambda look: _arm(look, "champion")),
     ("difference", lambda look: _bounds(look["difference"])),

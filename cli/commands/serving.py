@@ -104,7 +104,7 @@ def outcomes(
 def _handed_in(facts: dict[str, Any]) -> list[str]:
     lines = [f"{facts['accepted']:,} outcomes accepted"]
     if facts.get("refused"):
-        lines.append(f"[yellow]{facts['refused']:,} lines are none[/yellow]; why: {escape(facts['where'])}")
+        lines.append(f"[yellow]{facts['refused']:,} lines are no outcomes[/yellow], see {escape(facts['where'])}")
     return lines
 
 

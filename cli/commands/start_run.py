@@ -42,6 +42,7 @@ def start(
         "run_id": run_id,
         "reason": reason,
         "trigger": "manual",
+        "by": deployment.caller(),
         "options": {} if seed is None else {"seed": seed},
     }
     if seed is not None or not deployment.workflows.start("training", name=run_id, payload=payload):

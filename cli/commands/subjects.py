@@ -82,7 +82,8 @@ def erase(
     stage: Stage = STAGE,
     as_json: Json = False,
 ) -> None:
-    """Erase a subject's rows for good: new versions without them, the old ones marked, all copies removed.
+    """Erase a subject's rows for good: new versions without them, the old ones marked, all copies removed, those
+    in batch scores as well.
 
     What the store does not let go (a lock) is told with its end; ask again then. Killed half way, ask again too.
     The exit code is 1 while something is kept.
@@ -130,7 +131,11 @@ def _found(facts: dict[str, Any]) -> list[Any]:
 def _erased(facts: dict[str, Any]) -> list[Any]:
     if facts["dry_run"]:
         found = facts["found"]
-        told = [f"would be erased: {found['rows']:,} rows, copies of {len(found['uploads'])} uploads", ""]
+        scored = f"{sum(found['scorings'].values()):,} scored rows"
+        told = [
+            f"would be erased: {found['rows']:,} rows, copies of {len(found['uploads'])} uploads, {scored}",
+            "",
+        ]
         if facts["unfinished"]:
             told.insert(1, f"unfinished: {', '.join(facts['unfinished'])}; they would be finished first")
         return [*told, show.table("In", _flat(found), FOUND, empty="no version holds the subject")]
@@ -142,8 +147,13 @@ def _erased(facts: dict[str, Any]) -> list[Any]:
         models = ", ".join(f"v{number}" for number in erasure["models"]) or "none"
         parts.append(show.table(f"Erasure {erasure['id']}", _flat(erasure), FOUND, empty="no version held it"))
         pairs = [("new versions", made), ("models that learned from it", models)]
+        pairs += [
+            (f"rows of scoring {scoring_id}", f"{rows:,}") for scoring_id, rows in erasure["scorings"].items()
+        ]
         pairs += [("tag moved", f"{row['tag']} to v{row['version']}") for row in erasure["tags"]]
         parts.append(show.facts("", pairs))
+        if erasure["unsearched"]:
+            parts.append(f"[yellow]not searched[/yellow] (inputs gone): {', '.join(erasure['unsearched'])}")
         parts += [f"[yellow]kept[/yellow] {escape(key)}: {escape(why)}" for key, why in erasure["kept"].items()]
     return parts or ["nothing holds this subject"]
 

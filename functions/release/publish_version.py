@@ -24,7 +24,7 @@ class Event(BaseModel, frozen=True):
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
-    with counted(request.project, clock=now, write=print):
+    with counted(request.project, stage=settings().stage, clock=now, write=print):
         return publish_version(
             problem=projects.load(request.project),
             model_version=request.model_version,

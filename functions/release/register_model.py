@@ -12,6 +12,7 @@ from tidemill.adapters import wiring
 from tidemill.observability import logger, now
 from tidemill.release.register_model import register_model
 from tidemill.release.soundness import counted
+from tidemill.settings import settings
 
 
 class Event(BaseModel, frozen=True):
@@ -23,7 +24,7 @@ class Event(BaseModel, frozen=True):
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request = Event.model_validate(event)
-    with counted(request.project, clock=now, write=print):
+    with counted(request.project, stage=settings().stage, clock=now, write=print):
         return register_model(
             problem=projects.load(request.project),
             run_id=request.run_id,

@@ -1,6 +1,7 @@
 """State `CloseScoring` of `serving`: counts rows in against rows out.
 
-The serving machine calls it when no part is left; writes `result.json` of the scoring.
+The serving machine calls it when no part is left; writes `result.json` of the scoring
+and an audit row.
 """
 
 from typing import Any
@@ -21,5 +22,9 @@ class Event(BaseModel, frozen=True):
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request = Event.model_validate(event)
     return close_scoring(
-        project=request.project, scoring_id=request.scoring_id, objects=wiring.objects(), clock=now
+        project=request.project,
+        scoring_id=request.scoring_id,
+        objects=wiring.objects(),
+        index=wiring.index(),
+        clock=now,
     )

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from tidemill import names
+from tidemill import env_names
 from tidemill.errors import TidemillError
 from tidemill.serving.endpoint import respond
 from tidemill.serving.model import load_served
 
-PROJECT = os.environ.get(names.ENV_PROJECT)
+PROJECT = os.environ.get(env_names.ENV_PROJECT)
 
 
 def _bucket() -> Any:
@@ -42,4 +42,5 @@ def handler(event: Any, context: Any) -> Any:
         at=datetime.now(UTC),
         write=print,
         project=PROJECT,
+        stage=os.environ.get(env_names.ENV_STAGE),
     )

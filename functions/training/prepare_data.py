@@ -21,6 +21,7 @@ class Event(BaseModel, frozen=True):
     run_id: str
     reason: str
     trigger: str
+    by: str | None = None
     options: Options = Options()
 
 
@@ -33,6 +34,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         run_id=request.run_id,
         reason=request.reason,
         trigger=request.trigger,
+        by=request.by,
         options=request.options,
         rehearsal=settings().rehearsal,
         objects=wiring.objects(),

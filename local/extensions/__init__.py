@@ -28,6 +28,7 @@ from local.extensions import (
     python_runtime,
     sagemaker,
     service_permissions,
+    task_tokens,
 )
 
 MINISTACK = "1.5.33"
@@ -79,5 +80,6 @@ def install(*, rng: random.Random) -> Background:
     alarm_resources.install()
     lambda_metrics.install()
     service_permissions.install()
+    task_tokens.install()
     sagemaker.install()
     return Background(deliveries)

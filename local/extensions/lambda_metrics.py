@@ -6,6 +6,9 @@ https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html: `Func
 (`<function>:<alias or version>`) with it; and `ExecutedVersion` with both, where an alias was invoked, which tells
 the two versions of a weighted alias apart. `Duration` is the time that the code ran: the initialization of an
 environment is not in it (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html).
+
+Differs from CloudWatch: of each metric the last points are kept, 10,000 or more, as a storm of invocations would
+make alarms slow and the saved state large.
 """
 
 import time
@@ -16,6 +19,7 @@ from ministack.services import cloudwatch, lambda_svc
 
 Record = dict[str, Any]
 NAMESPACE = "AWS/Lambda"
+KEPT = 20_000
 
 
 def dimensions(config: Record) -> Iterator[dict[str, str]]:
@@ -33,9 +37,17 @@ def dimensions(config: Record) -> Iterator[dict[str, str]]:
 def note(config: Record, *, milliseconds: float, failed: bool) -> None:
     """Write the metrics of an invocation that was let in."""
     for each in dimensions(config):
-        cloudwatch.record_metric(NAMESPACE, "Invocations", 1, "Count", each)
-        cloudwatch.record_metric(NAMESPACE, "Errors", int(failed), "Count", each)
-        cloudwatch.record_metric(NAMESPACE, "Duration", milliseconds, "Milliseconds", each)
+        add("Invocations", 1, "Count", each)
+        add("Errors", int(failed), "Count", each)
+        add("Duration", milliseconds, "Milliseconds", each)
+
+
+def add(metric: str, value: float, unit: str, dimensions: dict[str, str]) -> None:
+    """Write one point, and forget the older half where there are too many."""
+    cloudwatch.record_metric(NAMESPACE, metric, value, unit, dimensions)
+    points = cloudwatch._metric_bucket((NAMESPACE, metric, cloudwatch._dims_key(dimensions)))
+    if len(points) > KEPT:
+        del points[: KEPT // 2]
 
 
 def throttles(function: str, duration_ms: float, error: bool, throttle: bool) -> None:

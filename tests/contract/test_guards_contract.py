@@ -94,7 +94,7 @@ def test_the_alarms_watch_the_challenger_alone_by_the_names_that_are_granted(clo
         "errors": {
             "invocations": ("AWS/Lambda", "Invocations", "Sum", of_lambda),
             "errors": ("AWS/Lambda", "Errors", "Sum", of_lambda),
-            "faults": ("Tidemill", "AnswerFaults", "Sum", {"project": "tides", "variant": "3"}),
+            "faults": ("Tidemill", "AnswerFaults", "Sum", {"stage": "dev", "project": "tides", "variant": "3"}),
         },
         "latency": {
             "invocations": ("AWS/Lambda", "Invocations", "Sum", of_lambda),

@@ -61,8 +61,23 @@ BARGES = {
 SHOALS = {
     "rollout": {"steps": [0.5], "margin": 50000, "min_units": 100_000, "guardrails": {"min_requests": 8}},
 }
-MORE = {"pebbles": ("diamonds", PEBBLES), "ferries": ("flights", FERRIES), "barges": ("flights", BARGES)}
-MORE["shoals"] = ("diamonds", SHOALS)
+# `wines` whose releases are replayed first, and then assign entities.
+TUGS = {
+    "rollout": {
+        "plan": ["replay", "canary"],
+        "outcomes": "optional",
+        "assignment": "entity",
+        "unit": "entity",
+        "steps": [0.3, 0.6],
+    }
+}
+MORE = {
+    "pebbles": ("diamonds", PEBBLES),
+    "ferries": ("flights", FERRIES),
+    "barges": ("flights", BARGES),
+    "tugs": ("wines", TUGS),
+    "shoals": ("diamonds", SHOALS),
+}
 
 
 def with_more(folder: Path) -> Path:

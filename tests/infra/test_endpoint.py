@@ -196,7 +196,11 @@ def test_the_artifacts_alarm_reads_the_metric_as_endpoint_and_release_write_it(a
     watching = alarms[f"tidemill-{any_stage.stage}-artifacts-flights"]
     dimensions = {each["Name"]: each["Value"] for each in watching["Dimensions"]}
     for variant in (None, "3"):
-        line = json.loads(metrics_line("flights", counts, datetime(2026, 5, 4, tzinfo=UTC), variant=variant))
+        line = json.loads(
+            metrics_line(
+                "flights", counts, datetime(2026, 5, 4, tzinfo=UTC), stage=any_stage.stage, variant=variant
+            )
+        )
         (written,) = line["_aws"]["CloudWatchMetrics"]
         assert (watching["Namespace"], watching["MetricName"]) == (
             written["Namespace"],

@@ -8,6 +8,7 @@ import pytest
 from infra import data, monitoring, outcomes, release, serving, training
 from infra.function import Work
 from infra.grants import (
+    answers,
     asks_endpoints,
     guards,
     lists_versions,
@@ -19,6 +20,7 @@ from infra.grants import (
     starts,
     table,
     table_reads,
+    tells_people,
     tokens,
     writes,
 )  # fmt: skip
@@ -56,6 +58,8 @@ IN_WORDS = {
     "read and update alias `live`": moves_alias(),
     "make and remove the guards' alarms": guards(),
     "start training": starts("training"),
+    "answer waiting releases": answers("release"),
+    "tell the stage's topic": tells_people(),
     "list versions of incoming": lists_versions("incoming"),
     "delete from incoming": removes("incoming"),
     "nothing but its logs": (),

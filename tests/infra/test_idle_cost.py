@@ -45,5 +45,5 @@ def test_the_output_says_what_the_template_costs(any_stage, of_kind) -> None:
 
 
 def test_synth_fails_above_the_stages_limit(synthesize) -> None:
-    with pytest.raises(RuntimeError, match=r"1\.20 USD a month while idle .* the limit is 0\.50"):
+    with pytest.raises(RuntimeError, match=r"1\.50 USD a month while idle .* the limit is 0\.50"):
         synthesize("dev", idle_usd_limit=0.5)

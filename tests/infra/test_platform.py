@@ -16,6 +16,8 @@ def test_every_route_asks_for_sigv4_but_health(any_stage, of_kind) -> None:
         "POST /projects/{project}/outcomes": "AWS_IAM",
         "GET /projects/{project}": "AWS_IAM",
         "GET /projects/{project}/openapi.json": "AWS_IAM",
+        "POST /projects/{project}/release": "AWS_IAM",
+        "POST /projects/{project}/releases/{release}/decision": "AWS_IAM",
         "GET /health": "NONE",
     }
 

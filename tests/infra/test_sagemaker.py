@@ -16,7 +16,7 @@ import pytest
 from infra import training
 from infra.sagemaker import pulls
 from infra.stages import DEV
-from tidemill import names
+from tidemill import env_names
 from tidemill.training.choose_compute import LAMBDA_MB, LAMBDA_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +64,7 @@ def test_the_training_machine_alone_starts_jobs_and_passes_that_role_to_sagemake
 def test_the_embedded_cloud_runs_the_program_out_of_the_core_layer(any_stage: Any, of_kind: Any) -> None:
     functions = of_kind(any_stage.platform, "AWS::Lambda::Function").values()
     variables = [function.get("Environment", {}).get("Variables", {}) for function in functions]
-    images = [each[names.ENV_TRAINING_IMAGE] for each in variables if names.ENV_TRAINING_IMAGE in each]
+    images = [each[env_names.ENV_TRAINING_IMAGE] for each in variables if env_names.ENV_TRAINING_IMAGE in each]
     if any_stage.stage == "local":
         assert len(images) == 1
         assert "tidemill.jobs.train@" in json.dumps(images)

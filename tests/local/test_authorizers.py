@@ -21,7 +21,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tidemill import token_names
+from tidemill import names, token_names
 from tidemill.adapters.index import DynamoIndex
 from tidemill.ports import Put
 from tidemill.serving.tokens import form, steer
@@ -263,7 +263,7 @@ def test_above_its_limit_a_token_is_let_through_to_be_told_to_wait(
     table.transact([Put(token_names.PK_TOKENS, token_names.sk_token_minute("app"), counted)])
     status, body = send(tokened("tides"), BEARER)
     told = body["event"]["requestContext"]["authorizer"]["lambda"]
-    assert status == 200 and 0 < int(told[token_names.CONTEXT_WAIT]) <= 60
+    assert status == 200 and 0 < int(told[names.CONTEXT_WAIT]) <= 60
 
 
 def test_where_the_table_cannot_be_asked_nothing_is_let_through(

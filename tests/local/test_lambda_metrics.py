@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from local.extensions.lambda_metrics import dimensions
+from local.extensions import lambda_metrics
+from local.extensions.lambda_metrics import add, dimensions
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:sample"
 SLOW_START = """
@@ -88,3 +89,13 @@ def test_an_invocation_counts_once(function, invoke, total):
     name = function()
     invoke(name)
     assert total("Invocations", FunctionName=name) == 1
+
+
+def test_of_a_storm_the_last_points_are_kept(monkeypatch, unique):
+    monkeypatch.setattr(lambda_metrics, "KEPT", 10)
+    for number in range(23):
+        add("Duration", number, "Milliseconds", {"FunctionName": unique})
+    key = (lambda_metrics.NAMESPACE, "Duration", lambda_metrics.cloudwatch._dims_key({"FunctionName": unique}))
+    points = [point["Value"] for point in lambda_metrics.cloudwatch._metric_bucket(key)]
+    assert 5 <= len(points) <= 10
+    assert points == list(range(23))[-len(points) :]

@@ -48,7 +48,7 @@ class Serving:
         while True:
             told = plan_scoring(**ids, memory_mb=2048, left=lambda: timedelta(minutes=15), **ports)
             if told["outcome"] == "scored":
-                close_scoring(**ids, **ports)
+                close_scoring(**ids, **ports, index=self._deployment.index)
                 return False
             for part in [each for each in told["parts"] if each["part"] not in self.lost]:
                 self.scored.append(part["part"])

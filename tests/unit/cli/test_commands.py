@@ -18,7 +18,7 @@ from tidemill import names
 from tidemill.data.uploads import upload_id
 
 AT = "2025-03-01T12:00:00+00:00"
-GROUPS = ("data", "runs", "models", "release", "monitor")
+GROUPS = ("data", "runs", "models", "release", "monitor", "tokens")
 LIVE = {
     "epoch": 3,
     "champion": {"model": 1, "function_version": "2"},

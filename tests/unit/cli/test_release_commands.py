@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from cli.deployment import Deployment
 from cli.explain_page import page
 from cli.plots.interval import interval
+from infra import project_files
 from tidemill import names
 from tidemill.projects import Rollout
 from tidemill.release.experiment import Arm
@@ -176,3 +178,15 @@ def test_scatter_and_traffic_come_from_what_was_captured(run: Run, released: Any
 def test_without_traffic_a_plan_says_what_it_needs(run: Run, released: Any) -> None:
     done = run("release", "plan", "flights")
     assert (done.exit_code, "give --sd and --requests-per-day" in done.stderr) == (2, True)
+
+
+def test_there_is_nothing_to_plan_where_no_arms_are_side_by_side(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = yaml.safe_load((project_files.FOLDER / "flights.yaml").read_text())
+    model["rollout"] = {"plan": "blue_green", "watch_minutes": 45}
+    (tmp_path / "flights.yaml").write_text(yaml.safe_dump(model))
+    monkeypatch.setenv(project_files.ENV_FOLDER, str(tmp_path))
+    done = run(*PLANNED)
+    assert done.exit_code != 0
+    assert "lasts 45 minutes, whatever the traffic" in " ".join(done.stderr.split())

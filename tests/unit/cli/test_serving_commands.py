@@ -118,7 +118,7 @@ def test_lines_that_are_no_outcomes_are_told_with_the_place_where_they_are(
     file = tmp_path / "some.jsonl"
     file.write_text('{"prediction_id":"r.0","outcome":1}\n{}\n')
     told = run("outcomes", "flights", str(file))
-    assert told.exit_code == 0 and "1 lines are none" in told.stdout
+    assert told.exit_code == 0 and "1 lines are no outcomes" in told.stdout
     facts = json.loads(run("outcomes", "flights", str(file), "--json").stdout)
     assert (facts["accepted"], facts["refused"]) == (1, 1)
     assert facts["where"].endswith(f"/quarantine/flights/outcomes/{facts['upload_id']}/")

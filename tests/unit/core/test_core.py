@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill import canonical, names, observability, settings
+from tidemill import canonical, env_names, names, observability, settings
 from tidemill.governance import audit
 
 json_values = st.recursive(
@@ -35,11 +35,13 @@ def test_sha256_is_the_published_one() -> None:
 
 
 def test_settings_name_the_variable_that_is_missing() -> None:
-    environment = {names.ENV_STAGE: "dev", names.ENV_BUCKET: "b", names.ENV_TABLE: "t"}
-    made = settings.from_environment({**environment, names.ENV_LOOK_SECONDS: "2.5", names.ENV_REHEARSAL: "true"})
+    environment = {env_names.ENV_STAGE: "dev", env_names.ENV_BUCKET: "b", env_names.ENV_TABLE: "t"}
+    made = settings.from_environment(
+        {**environment, env_names.ENV_LOOK_SECONDS: "2.5", env_names.ENV_REHEARSAL: "true"}
+    )
     assert (made.stage, made.look_seconds, made.rehearsal, made.cool_down_seconds) == ("dev", 2.5, True, None)
-    with pytest.raises(KeyError, match=names.ENV_TABLE):
-        settings.from_environment({k: v for k, v in environment.items() if k != names.ENV_TABLE})
+    with pytest.raises(KeyError, match=env_names.ENV_TABLE):
+        settings.from_environment({k: v for k, v in environment.items() if k != env_names.ENV_TABLE})
 
 
 def test_an_audit_row_is_the_same_when_its_transaction_is_tried_again() -> None:

@@ -14,7 +14,7 @@ STAGES = ("data", "training", "release", "serving", "monitoring", "governance")
 # Functions that no state machine calls: an API, a log subscription, an upload or an alarm does.
 NOT_STATES = {
     "predict", "serve_api", "authorize_request", "deliver_capture", "take_outcomes", "request_retraining",
-    "withdraw_challenger",
+    "withdraw_challenger", "steer_release",
 }  # fmt: skip
 FORBIDDEN_INSIDE = ("boto3", "botocore", "tidemill.adapters", "functions", "infra", "cli", "local")
 

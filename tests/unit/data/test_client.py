@@ -17,7 +17,7 @@ from moto import mock_aws
 from pyarrow import parquet
 
 import tidemill
-from tidemill import Client, dataset, names
+from tidemill import Client, dataset, env_names, names
 from tidemill.data import read
 from tidemill.dataset_rows import Verified
 from tidemill.errors import ArtifactCorrupt, ConflictError, RecordNotFound, RequestInvalid
@@ -212,7 +212,7 @@ def stage(filled: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", names.ENV_STAGE, names.ENV_ENDPOINT):
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", env_names.ENV_STAGE, env_names.ENV_ENDPOINT):
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
         s3, dynamodb, ssm = (boto3.client(service) for service in ("s3", "dynamodb", "ssm"))
@@ -246,7 +246,7 @@ def test_a_deployed_stage_is_found_by_its_parameters(stage: str, tmp_path: Path,
 
 
 def test_the_stage_comes_from_the_environment(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(names.ENV_STAGE, stage)
+    monkeypatch.setenv(env_names.ENV_STAGE, stage)
     assert Client().dataset("tides").version == 2
     assert repr(Client()) == "<tidemill.Client of stage 'dev'>"
 
@@ -270,7 +270,7 @@ def test_a_stage_that_is_not_there(stage: str) -> None:
 def test_where_a_stage_is_looked_for(
     stage: str, given: str | None, environment: dict[str, str], endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("AWS_ENDPOINT_URL", names.ENV_ENDPOINT):
+    for name in ("AWS_ENDPOINT_URL", env_names.ENV_ENDPOINT):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")

@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 from pydantic import ValidationError
 
-from tidemill import names
+from tidemill import env_names
 from tidemill.adapters import wiring
 from tidemill.data.formats import delimited
 from tidemill.settings import settings
@@ -44,9 +44,9 @@ def s3(shore: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     (package / "tides.json").write_text(shore.project.model_dump_json())
     monkeypatch.syspath_prepend(tmp_path)
     environment = {
-        names.ENV_STAGE: "test",
-        names.ENV_BUCKET: "tides-data",
-        names.ENV_TABLE: "tides",
+        env_names.ENV_STAGE: "test",
+        env_names.ENV_BUCKET: "tides-data",
+        env_names.ENV_TABLE: "tides",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -96,7 +96,7 @@ def test_an_upload_goes_through_to_its_comparison(s3: Any, shore: Any) -> None:
 
 
 def test_a_large_upload_goes_through_in_parts(s3: Any, shore: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(names.ENV_SPLIT_BYTES, "256")
+    monkeypatch.setenv(env_names.ENV_SPLIT_BYTES, "256")
     settings.cache_clear()
     original = delimited.pieces
     monkeypatch.setattr(delimited, "pieces", lambda chunks, **how: original(chunks, **how | {"block_bytes": 128}))

@@ -11,14 +11,24 @@ import numpy as np
 import pytest
 
 from tidemill import canonical, names, projects
-from tidemill.adapters.memory import MemoryEndpoints, MemoryGuards, MemoryIndex, MemoryObjects
+from tidemill.adapters.memory import (
+    MemoryCallbacks,
+    MemoryEndpoints,
+    MemoryGuards,
+    MemoryIndex,
+    MemoryNotices,
+    MemoryObjects,
+)
 from tidemill.ports import Put
 from tidemill.release.answer_in_shadow import answer_in_shadow
+from tidemill.release.decide_release import decide_release
 from tidemill.release.judge_experiment import judge_experiment
 from tidemill.release.publish_version import publish_version
 from tidemill.release.register_model import register_model
+from tidemill.release.request_approval import request_approval
 from tidemill.release.settle_release import settle_release
 from tidemill.release.shift_traffic import shift_traffic
+from tidemill.release.steer_release import steer_release
 from tidemill.release.withdraw_challenger import Alarm, withdraw_challenger
 
 T0 = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -89,6 +99,7 @@ class World:
         self.room: dict[str, int] | None = None
         self.problem = project(**rollout)
         self.endpoints, self.guards, self.life = MemoryEndpoints(), MemoryGuards(), Life()
+        self.callbacks, self.notices = MemoryCallbacks(), MemoryNotices()
         self.over(MemoryObjects(), MemoryIndex())
         self.now = T0
 
@@ -96,6 +107,7 @@ class World:
         """Use these stores."""
         self.objects, self.index = objects, index
         self.ports = [Mortal(port, self.life) for port in (objects, index, self.endpoints, self.guards)]
+        self.people = [Mortal(port, self.life) for port in (self.callbacks, self.notices)]
 
     def run(
         self, run_id: str, *, passed: bool = True, content: bytes = b"", form: str | None = None, **more: Any
@@ -238,6 +250,56 @@ class World:
             guards=guards,
         )
 
+    def ask(self, run_id: str, token: str = "token-1") -> dict[str, Any]:
+        """The state RequestApproval: the execution waits under the token from here on."""
+        objects, index, *_ = self.ports
+        callbacks, notices = self.people
+        self.callbacks.waiting.add(token)
+        return self.task(
+            request_approval,
+            problem=self.problem,
+            release_id=run_id,
+            run_id=run_id,
+            model_version=self.row(names.sk_run(run_id))["model_version"],
+            token=token,
+            objects=objects,
+            index=index,
+            callbacks=callbacks,
+            notices=notices,
+        )
+
+    def decide(
+        self, release_id: str, word: str, by: str, reason: str = "because", self_approval: bool = False
+    ) -> dict[str, Any]:
+        objects, index, *_ = self.ports
+        return self.task(
+            decide_release,
+            project="tides",
+            release_id=release_id,
+            word=word,
+            reason=reason,
+            by=by,
+            self_approval=self_approval,
+            objects=objects,
+            index=index,
+            callbacks=self.people[0],
+        )
+
+    def steer(self, action: str, by: str = "arn:ada", reason: str = "because", epoch: int | None = None) -> Any:
+        objects, index, endpoints, guards = self.ports
+        return self.task(
+            steer_release,
+            project="tides",
+            action=action,
+            reason=reason,
+            by=by,
+            epoch=epoch,
+            objects=objects,
+            index=index,
+            endpoints=endpoints,
+            guards=guards,
+        )
+
     def clock(self) -> datetime:
         return self.now
 
@@ -335,6 +397,7 @@ class World:
             "aliases": self.endpoints.aliases,
             "versions": self.endpoints.published,
             "watched": self.guards.watched,
+            "answers": self.callbacks.completed,
         }
 
 
@@ -342,10 +405,11 @@ def survives(make: Callable[[], World], act: Callable[[World], object]) -> int:
     """Check that `act` ends as if nothing had happened, whichever of its calls a task is killed before and then
     tried again; how many calls there are."""
     whole = make()
-    for port in whole.ports:
+    ports = [*whole.ports, *whole.people]
+    for port in ports:
         port.made.clear()
     act(whole)
-    calls = sum(len(port.made) for port in whole.ports)
+    calls = sum(len(port.made) for port in ports)
     for survived in range(calls):
         world = make()
         world.retries, world.life.calls = True, survived

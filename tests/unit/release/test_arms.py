@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tidemill import names
-from tidemill.errors import ArmsUnfit, ArtifactCorrupt
+from tidemill.errors import ArmsUnfit, ArtifactCorrupt, ConflictError
 from tidemill.projects import ProjectInvalid, parse
 from tidemill.release import arms, bundle
 from tidemill.serving import layer_files
@@ -301,3 +301,13 @@ def test_a_model_tells_its_endpoint_that_entities_are_assigned(
     world = make_world(**settings)
     world.released(ONE)
     assert world.fact(names.model("tides", 1) + "model.json").get("assignment") == noted
+
+
+def test_arms_of_a_release_that_ended_meanwhile_are_not_noted(make_world: Any) -> None:
+    world = by_entity(make_world)
+    world.experiment(TWO)
+    stale = {name: value for name, value in world.row(names.sk_release(TWO)).items() if name != "arms"}
+    world.settle(TWO, "roll_back", "never mind", by="arn:ada")
+    ports = {"objects": world.objects, "index": world.index, "endpoints": world.endpoints}
+    with pytest.raises(ConflictError):
+        arms.publish("tides", stale, **ports)

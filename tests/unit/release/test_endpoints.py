@@ -87,8 +87,8 @@ class Lambda:
             self.versions.append({**self.latest, "Version": number, "Description": Description})
         return self.versions[-1]
 
-    def invoke(self, FunctionName: str, Qualifier: str, Payload: str) -> dict[str, Any]:
-        assert (FunctionName, Qualifier) == (FUNCTION, "3")
+    def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:
+        assert FunctionName == f"{FUNCTION}:3"
         self.asked = json.loads(Payload)
         return self.answered
 

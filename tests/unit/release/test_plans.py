@@ -10,6 +10,7 @@ from tidemill import names
 from tidemill.errors import ProjectInvalid
 from tidemill.projects import Rollout, parse
 from tidemill.release.explain import explain
+from tidemill.release.power import Traffic, forecast
 
 ONE, TWO = "tides-v00001", "tides-v00002"
 GOOD = {"2": 1.0, "3": 1.1}
@@ -196,3 +197,22 @@ def test_blue_green_survives_a_kill_at_any_call(make_world: Any, survive: Any) -
         return world
 
     assert survive(make, act) > 30
+
+
+def test_a_watch_judges_nobody_by_too_few(make_world: Any) -> None:
+    world = green(make_world, min_units=401)
+    found = watched(world, BAD, 5)
+    assert (found["verdict"], "400 units with outcomes" in found["reason"]) == ("continue", True)
+
+
+def test_steps_before_any_exposure_have_their_part_of_alpha_and_no_part_of_the_forecast() -> None:
+    traffic = Traffic(0.6, 4000, 4000, 0.36)
+    plain = Rollout(margin=0.06)
+    after = Rollout(margin=0.06, plan=["replay", "shadow", "canary"])
+    one, other = (forecast(each, traffic, 0.0, power=0.8, experiments=50, seed=1) for each in (plain, after))
+    assert [step["weight"] for step in other["steps"]] == [0.1, 0.5]
+    assert after.alpha_each == plain.alpha / 4
+    assert all(more["units"] > less["units"] for more, less in zip(other["steps"], one["steps"], strict=True))
+    assert forecast(Rollout(plan="ab", split=0.3), traffic, 0.0, power=0.8, experiments=5, seed=1)["steps"][0][
+        "weight"
+    ] == pytest.approx(0.3)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.release.test_endpoints import FORMS, Lambda, layers
-from tidemill import names, projects, settings
+from tidemill import env_names, names, projects, settings
 from tidemill.adapters import wiring
 
 FILE = Path(__file__).resolve().parents[3] / "functions" / "release" / "publish_version.py"
@@ -19,8 +19,8 @@ def test_a_release_is_told_the_room_for_its_model(world: Any, monkeypatch: pytes
     world.register(world.run("tides-v00003"))
     changed = world.problem.serving.model_copy(update={"storage": "auto"})
     problem = world.problem.model_copy(update={"serving": changed})
-    told = {names.ENV_STAGE: "dev", names.ENV_BUCKET: "bucket", names.ENV_TABLE: "table"}
-    told[names.ENV_MODEL_ROOM] = json.dumps({"onnx": 10})
+    told = {env_names.ENV_STAGE: "dev", env_names.ENV_BUCKET: "bucket", env_names.ENV_TABLE: "table"}
+    told[env_names.ENV_MODEL_ROOM] = json.dumps({"onnx": 10})
     monkeypatch.setattr(projects, "load", lambda name: problem)
     for port in ("objects", "index", "endpoints", "guards"):
         monkeypatch.setattr(wiring, port, lambda port=port: getattr(world, port))
@@ -39,8 +39,8 @@ def test_a_release_is_told_the_room_for_its_model(world: Any, monkeypatch: pytes
 
 def test_the_endpoints_are_told_the_layers_in_which_forms_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Lambda()
-    told = {names.ENV_STAGE: "dev", names.ENV_BUCKET: "bucket", names.ENV_TABLE: "table"}
-    told[names.ENV_ENDPOINT_LAYERS] = json.dumps(FORMS)
+    told = {env_names.ENV_STAGE: "dev", env_names.ENV_BUCKET: "bucket", env_names.ENV_TABLE: "table"}
+    told[env_names.ENV_ENDPOINT_LAYERS] = json.dumps(FORMS)
     monkeypatch.setattr(wiring, "settings", lambda: settings.from_environment(told))
     monkeypatch.setattr(wiring, "client", lambda name: service)
     wiring.endpoints.cache_clear()

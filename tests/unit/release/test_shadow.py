@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cli.explain_page import page
 from tests.unit.release.test_explain import record
 from tidemill import names
 from tidemill.release import shadowed
@@ -341,3 +342,38 @@ def test_the_answers_are_a_fact_that_can_be_read(make_world: Any) -> None:
     (first, second) = world.objects.keys(f"shadowed/tides/{TWO}/step-01/")
     assert first.endswith("000001.jsonl") and second.endswith("000002.jsonl")
     assert "features" not in json.loads(world.objects.get(first).splitlines()[0])["instances"][0]
+
+
+def test_a_replay_is_explained_on_a_page(make_world: Any) -> None:
+    world = begun(make_world, WORSE, ["replay", "canary"])
+    look(world)
+    shown = page(explain(*record_of(world)))
+    assert "over the steps replay → 10% → 50%" in shown
+    assert "<td>replay</td>" in shown
+
+
+def test_two_that_answer_at_once_leave_each_request_answered_once(make_world: Any) -> None:
+    world = begun(make_world, SAME, ["replay", "canary"])
+    good, begins = answering(SAME), iter([True])
+
+    def overtaken(version: str, body: Any) -> dict[str, Any]:
+        if next(begins, False):
+            assert world.shadow(TWO)["answered"] == 200
+        return good(version, body)
+
+    world.endpoints.answer = overtaken
+    assert world.shadow(TWO) == {"answered": 200, "pending": 0}
+    assert len({line["request_id"] for line in told(world)}) == len(told(world)) == 200
+
+
+def test_predictions_that_are_captured_after_their_request_was_answered_are_in_neither_side(
+    make_world: Any,
+) -> None:
+    world = begun(make_world, SAME, ["replay", "canary"])
+    world.shadow(TWO)
+    when = (world.now - timedelta(hours=1)).isoformat()
+    wrong = {"prediction_id": "before-0.9", "prediction": 1, "probability": 0.999, "features": {"moon": 9.0}}
+    line = {"request_id": "before-000", "at": when, "variant": "2", "instances": [wrong], "entity_id": "x"}
+    world.store([line], [{"prediction_id": "before-0.9", "outcome": 0, "at": when}], "late")
+    world.judge(TWO)
+    assert last_look(world)["paired"]["mean"] == pytest.approx(0, abs=1e-12)

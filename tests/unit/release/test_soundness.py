@@ -15,6 +15,7 @@ from functions.release import publish_version, register_model
 from tidemill import canonical, names
 from tidemill.errors import ArtifactCorrupt, ConflictError, RecordNotFound
 from tidemill.release import bundle, soundness
+from tidemill.settings import Settings
 
 ONE, TWO = "tides-v00001", "tides-v00002"
 AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -91,6 +92,8 @@ BAD: dict[str, tuple[Callable[[Any], bytes], str]] = {
             {**json.loads(f[bundle.DOCUMENT]), "threshold": 0.99}))(f)),
         "not the registered",
     ),
+    "tampered: the number": (repack(document(version=9)), "not the registered"),
+    "tampered: the identity": (repack(document(identity="0" * 64)), "not the registered"),
     "tampered: the package's code": (
         repack(lambda files: files.update({bundle.INIT: b"import os\n"})), "not .* as they are packed",
     ),
@@ -182,14 +185,21 @@ def test_the_identity_hears_of_everything_that_makes_the_model(live: Any) -> Non
 
 def test_a_refusal_is_counted_and_goes_on() -> None:
     written: list[str] = []
-    with pytest.raises(ArtifactCorrupt), soundness.counted("tides", clock=lambda: AT, write=written.append):
+    with (
+        pytest.raises(ArtifactCorrupt),
+        soundness.counted("tides", stage="dev", clock=lambda: AT, write=written.append),
+    ):
         raise ArtifactCorrupt("changed")
     (line,) = [json.loads(text) for text in written]
     (declared,) = line["_aws"]["CloudWatchMetrics"]
-    assert (line["project"], line["ArtifactsRefused"], declared["Dimensions"]) == ("tides", 1, [["project"]])
-    with pytest.raises(ConflictError), soundness.counted("tides", clock=lambda: AT, write=written.append):
+    assert declared["Dimensions"] == [["project"], ["project", "stage"]]
+    assert (line["project"], line["stage"], line["ArtifactsRefused"]) == ("tides", "dev", 1)
+    with (
+        pytest.raises(ConflictError),
+        soundness.counted("tides", stage="dev", clock=lambda: AT, write=written.append),
+    ):
         raise ConflictError("someone was first")
-    with soundness.counted("tides", clock=lambda: AT, write=written.append):
+    with soundness.counted("tides", stage="dev", clock=lambda: AT, write=written.append):
         pass
     assert len(written) == 1
 
@@ -206,6 +216,7 @@ def test_the_functions_count_what_they_refuse(
     monkeypatch.setattr(module, "wiring", wiring)
     monkeypatch.setattr(module, "settings", lambda: SimpleNamespace(model_room={}), raising=False)
     monkeypatch.setattr(module, "now", live.clock)
+    monkeypatch.setattr(module, "settings", lambda: Settings(stage="dev", bucket="b", table="t"))
     monkeypatch.setattr(module, "projects", SimpleNamespace(load=lambda name: live.problem))
     event = {"project": "tides", "run_id": "tides-v00003", "release_id": TWO, "model_version": 2}
     with pytest.raises(ArtifactCorrupt):

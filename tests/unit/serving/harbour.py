@@ -96,7 +96,7 @@ class Harbour:
         """One state of the machine, by its function's name."""
         ports: dict[str, Any] = {"objects": Watched(self.objects, watch), "clock": lambda: AT}
         if name == "close_scoring":
-            return close_scoring(**request, **ports)
+            return close_scoring(**request, **ports, index=Watched(self.index, watch))
         if name == "score_part":
             return score_part(**request, **ports, memory_mb=2048)
         return plan_scoring(**request, **ports, memory_mb=2048, left=lambda: timedelta(minutes=15))

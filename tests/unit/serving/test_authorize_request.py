@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from tests.unit.serving.gateway import function
-from tidemill import token_names
+from tidemill import names, token_names
 from tidemill.adapters import wiring
 from tidemill.adapters.memory import MemoryIndex
 from tidemill.errors import StoreBusy
@@ -263,7 +263,7 @@ def test_noting_the_use_does_not_stand_in_the_way_of_a_rotation(asked: Function)
 
 def test_above_its_limit_a_client_is_told_to_wait_until_the_next_minute(asked: Function) -> None:
     asked.token(requests_per_minute=2)
-    assert [asked.ask()["context"].get(token_names.CONTEXT_WAIT) for _ in range(4)] == [None, None, "40", "40"]
+    assert [asked.ask()["context"].get(names.CONTEXT_WAIT) for _ in range(4)] == [None, None, "40", "40"]
     asked.at = AT + timedelta(seconds=40)
     assert asked.ask()["context"] == {"client": "app"}
 
@@ -272,7 +272,7 @@ def test_a_denied_request_uses_nothing_up(asked: Function) -> None:
     asked.token(requests_per_minute=1)
     for _ in range(3):
         asked.ask(route=("GET /projects/tides", "/projects/tides", {}))
-    assert token_names.CONTEXT_WAIT not in asked.ask()["context"]
+    assert names.CONTEXT_WAIT not in asked.ask()["context"]
 
 
 def test_a_clock_that_lags_does_not_begin_an_older_minute_again(asked: Function) -> None:
@@ -280,9 +280,9 @@ def test_a_clock_that_lags_does_not_begin_an_older_minute_again(asked: Function)
     asked.at = AT + timedelta(minutes=1)
     asked.ask()
     asked.at = AT
-    assert asked.ask()["context"][token_names.CONTEXT_WAIT] == "40"
+    assert asked.ask()["context"][names.CONTEXT_WAIT] == "40"
     asked.at = AT + timedelta(minutes=1)
-    assert token_names.CONTEXT_WAIT in asked.ask()["context"]
+    assert names.CONTEXT_WAIT in asked.ask()["context"]
 
 
 def test_a_busy_counter_lets_nothing_through(asked: Function) -> None:
@@ -319,7 +319,7 @@ def test_once_the_minute_is_spent_nothing_is_written(asked: Function) -> None:
     asked.token(requests_per_minute=1)
     asked.ask()
     asked.table.busy_writes = True
-    assert asked.ask()["context"][token_names.CONTEXT_WAIT] == "40"
+    assert asked.ask()["context"][names.CONTEXT_WAIT] == "40"
 
 
 def test_a_token_that_goes_between_read_and_note_is_no_error() -> None:

@@ -154,3 +154,14 @@ def test_the_days_are_those_of_utc() -> None:
     objects = MemoryObjects()
     deliver_capture([line("r", datetime(2026, 3, 20, 0, 30, tzinfo=UTC))], objects=objects)
     assert read(objects, since=datetime(2026, 3, 20, tzinfo=UTC))[0] == {"r.0"}
+
+
+def test_an_object_that_expired_since_it_was_listed_stops_no_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = MemoryObjects()
+    deliver_capture([line("r")], objects=objects)
+    gone = names.captured(PROJECT, "2026-03-20") + "gone.jsonl.gz"
+    keys = objects.keys
+    monkeypatch.setattr(objects, "keys", lambda prefix, **more: [*keys(prefix, **more), gone])
+    counted: Counter[str] = Counter()
+    found = experiment.read_requests(objects, PROJECT, since=NOON, until=NOON, counted=counted)
+    assert (set(found), counted) == ({"r"}, {"unreadable": 1})

@@ -297,11 +297,19 @@ def test_an_answer_that_failed_by_our_own_fault_is_counted_by_version(
         raise error
 
     written: list[str] = []
-    respond(event("{}"), model=broken, request_id="r1", variant="9", at=AT, write=written.append, project="tides")
+    respond(
+        event("{}"), model=broken, request_id="r1", variant="9", at=AT, write=written.append, project="tides",
+        stage="dev",
+    )  # fmt: skip
     (line,) = [json.loads(text) for text in written]
     (declared,) = line["_aws"]["CloudWatchMetrics"]
-    assert declared["Dimensions"] == [["project"], ["project", "variant"]]
-    assert (line["project"], line["variant"], line["AnswerFaults"]) == ("tides", "9", 1)
+    assert declared["Dimensions"] == [
+        ["project"],
+        ["project", "stage"],
+        ["project", "stage", "variant"],
+    ]
+    told = {name: line[name] for name in ("project", "stage", "variant", "AnswerFaults")}
+    assert told == {"project": "tides", "stage": "dev", "variant": "9", "AnswerFaults": 1}
     assert line.get("ArtifactsRefused") == refused
     assert "RequestErrors" not in line
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.serving.gateway import Gateway, event
-from tidemill import token_names
+from tidemill import names
 from tidemill.serving.http import MAX_BYTES
 
 ROUTES = [
@@ -37,7 +37,7 @@ def header(response: dict[str, Any], name: str) -> str | None:
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_a_client_above_its_limit_is_told_when_to_come_again(gateway: Gateway, method: str, path: str) -> None:
-    found = send(gateway, method, path, context={"authorizer": {"lambda": {token_names.CONTEXT_WAIT: "40"}}})
+    found = send(gateway, method, path, context={"authorizer": {"lambda": {names.CONTEXT_WAIT: "40"}}})
     assert found["statusCode"] == 429
     assert header(found, "retry-after") == "40"
     said = json.loads(found["body"])
@@ -52,6 +52,11 @@ def test_a_client_above_its_limit_is_told_when_to_come_again(gateway: Gateway, m
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_who_is_within_it_is_answered(gateway: Gateway, method: str, path: str, context: dict[str, Any]) -> None:
     assert send(gateway, method, path, context=context)["statusCode"] in (200, 400)  # 400: there is no body
+
+
+def test_a_direct_invocation_that_only_looks_like_one_of_api_gateway_is_refused(gateway: Gateway) -> None:
+    for context in (None, 3, [], "x"):
+        assert gateway.predict({"requestContext": context, "instances": []}, CONTEXT)["statusCode"] == 400
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

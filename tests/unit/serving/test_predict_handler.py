@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "functions" / "serving" / "predict.py"
 SLOW = {"boto3", "botocore", "pandas", "sklearn", "scipy", "pydantic", "aws_lambda_powertools", "yaml", "onnx"}
 SLOW |= {"asyncio", "http", "ssl", "urllib", "email", "tempfile", "multiprocessing"}
-NEEDED = ("tidemill.errors", "tidemill.names", "tidemill.time_parts", "tidemill.times", "tidemill.token_names")
+NEEDED = ("tidemill.errors", "tidemill.names", "tidemill.env_names", "tidemill.time_parts", "tidemill.times")
 
 
 def imported() -> ModuleType:
@@ -91,14 +91,17 @@ def test_a_corrupt_model_is_counted_by_project_and_version(
 ) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "12")
     monkeypatch.setenv("TIDEMILL_PROJECT", "tides")
+    monkeypatch.setenv("TIDEMILL_STAGE", "dev")
     (deployed / "model.onnx").write_bytes(b"")
     module = imported()
     for _ in range(2):  # a model that was refused is not taken at the second request
         response = invoke(module, {"instances": [{"delay": 5, "carrier": "UA"}]})
         assert (response["statusCode"], json.loads(response["body"])["error"]) == (503, "ArtifactCorrupt")
         (line,) = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
-        told = {name: line[name] for name in ("project", "variant", "AnswerFaults", "ArtifactsRefused")}
-        assert told == {"project": "tides", "variant": "12", "AnswerFaults": 1, "ArtifactsRefused": 1}
+        told = {name: line[name] for name in ("project", "stage", "variant", "AnswerFaults", "ArtifactsRefused")}
+        assert told == {
+            "project": "tides", "stage": "dev", "variant": "12", "AnswerFaults": 1, "ArtifactsRefused": 1,
+        }  # fmt: skip
 
 
 def test_another_project_s_model_does_not_answer(deployed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

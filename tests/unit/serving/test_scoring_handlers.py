@@ -12,7 +12,7 @@ from moto import mock_aws
 from pydantic import ValidationError
 
 from tests.unit.serving.harbour import PROJECT, Harbour
-from tidemill import names
+from tidemill import env_names
 from tidemill.adapters import wiring
 from tidemill.serving.scoring import Place
 from tidemill.settings import settings
@@ -29,7 +29,7 @@ CONTEXT = SimpleNamespace(
 
 def forget() -> None:
     """What a new process would not have."""
-    for cached in (settings, wiring.client, wiring.objects):
+    for cached in (settings, wiring.client, wiring.objects, wiring.index):
         cached.cache_clear()
 
 
@@ -37,9 +37,9 @@ def forget() -> None:
 def cloud(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """A deployment in whose bucket a scoring was asked for: its ids."""
     environment = {
-        names.ENV_STAGE: "test",
-        names.ENV_BUCKET: BUCKET,
-        names.ENV_TABLE: "tides",
+        env_names.ENV_STAGE: "test",
+        env_names.ENV_BUCKET: BUCKET,
+        env_names.ENV_TABLE: "tides",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -51,6 +51,12 @@ def cloud(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        boto3.client("dynamodb").create_table(
+            TableName="tides",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
         file = harbour.put("a.csv", harbour.csv(9))
         version = s3.put_object(Bucket=BUCKET, Key=file.key, Body=harbour.objects.get(file.key))["VersionId"]
         scoring_id = harbour.ask(type(file)(file.path, file.key, version, file.size))

@@ -16,6 +16,7 @@ from tests.unit.serving.test_serve_api import known
 from tidemill import names, projects
 from tidemill.adapters import wiring
 from tidemill.adapters.memory import WRITTEN, MemoryObjects
+from tidemill.errors import RecordNotFound
 from tidemill.serving import joining
 from tidemill.serving import take_outcomes as module
 from tidemill.serving.day_lines import lines as day_lines
@@ -230,3 +231,17 @@ def test_the_function_takes_the_event_of_an_upload(monkeypatch: pytest.MonkeyPat
     )
     answer = handler.handler({"source": "aws.s3", "detail": detail}, context)
     assert (answer["accepted"], counted) == (22, [("RefusedOutcomes", 3, "tides")])
+
+
+def test_a_file_that_is_removed_while_it_is_read_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = MemoryObjects()
+    put(objects, CSV)
+
+    def chunks(key: str, **_: Any) -> Any:
+        yield CSV[: len(CSV) // 2].encode()
+        raise RecordNotFound(f"object {key!r} does not exist")
+
+    monkeypatch.setattr(objects, "chunks", chunks)
+    answer = take(objects)
+    assert answer["outcome"] == "broken" and "does not exist" in answer["reason"]
+    assert answer["accepted"] == len(taken(objects)) > 10

@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 from pydantic import ValidationError
 
-from tidemill import names
+from tidemill import env_names, names
 from tidemill.adapters import wiring
 from tidemill.errors import OptionRefused
 from tidemill.settings import settings
@@ -49,9 +49,9 @@ def cloud(mill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     (package / "tides.json").write_text(mill.project.model_dump_json())
     monkeypatch.syspath_prepend(tmp_path)
     environment = {
-        names.ENV_STAGE: "test",
-        names.ENV_BUCKET: "tides-data",
-        names.ENV_TABLE: "tides",
+        env_names.ENV_STAGE: "test",
+        env_names.ENV_BUCKET: "tides-data",
+        env_names.ENV_TABLE: "tides",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -115,7 +115,7 @@ def read(cloud: Any, path: str) -> dict[str, Any]:
 
 def test_the_record_says_from_what_and_where(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     source = {"lock": "a" * 64, "git": {"commit": "c" * 40, "dirty": True, "changes": "d" * 64}}
-    monkeypatch.setenv(names.ENV_SOURCE, json.dumps(source))
+    monkeypatch.setenv(env_names.ENV_SOURCE, json.dumps(source))
     call("prepare_data", INPUT)
     call("plan_trials", INPUT)
     plan = read(cloud, "plan.json")
@@ -161,7 +161,7 @@ def test_rehearsal_is_what_the_deployment_says(cloud: Any, monkeypatch: pytest.M
     asked = {**INPUT, "options": {"waive_gates": "to show it"}}
     with pytest.raises(OptionRefused):
         call("prepare_data", asked)
-    monkeypatch.setenv(names.ENV_REHEARSAL, "true")
+    monkeypatch.setenv(env_names.ENV_REHEARSAL, "true")
     settings.cache_clear()
     call("prepare_data", asked)
     assert len(call("plan_trials", asked)["slots"]) == 2

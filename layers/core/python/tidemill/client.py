@@ -20,7 +20,7 @@ from functools import cached_property
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-from tidemill import names
+from tidemill import env_names, names
 from tidemill.data import references, tags, versions
 from tidemill.dataset import Dataset, Read
 from tidemill.errors import RecordNotFound
@@ -69,8 +69,8 @@ class Client:
         """`stage` is what was deployed (default: $TIDEMILL_STAGE, else local), `endpoint` where its AWS is if that
         is not Amazon's, `session` a boto3.Session. `objects` and `index` take the place of the stage's bucket and
         table. `by` is who moves tags (default: the caller's ARN), `read` how a dataset becomes an Arrow table."""
-        self.stage = stage or os.environ.get(names.ENV_STAGE) or LOCAL
-        self._endpoint = endpoint or os.environ.get(names.ENV_ENDPOINT) or None
+        self.stage = stage or os.environ.get(env_names.ENV_STAGE) or LOCAL
+        self._endpoint = endpoint or os.environ.get(env_names.ENV_ENDPOINT) or None
         if self.stage == LOCAL and self._endpoint is None:
             self._endpoint = os.environ.get("AWS_ENDPOINT_URL") or LOCAL_ENDPOINT
         self._session = session

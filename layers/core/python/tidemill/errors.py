@@ -119,10 +119,20 @@ class ModelNotReady(TidemillError):
     status = 503
 
 
+class NotAllowed(TidemillError):
+    """Who asks may not do this, whatever they may do otherwise."""
+
+    status = 403
+
+
 class ConflictError(TidemillError):
     """A conditional write lost: someone else changed the same fact first. Read again, then decide again."""
 
     status = 409
+
+
+class TooLate(ConflictError):
+    """A decision came after the deadline until which it was waited for."""
 
 
 class StaleEpoch(ConflictError):

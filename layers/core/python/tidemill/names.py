@@ -1,26 +1,8 @@
-"""Every name that two places must agree on: S3 keys, table keys, environment, metrics, SSM parameters.
+"""Every name that two places must agree on: S3 keys, table keys, metrics, SSM parameters. The environment's are in
+`env_names.py`, those of API tokens in `token_names.py`.
 
-Functions, infrastructure, the CLI and the tests take names from here, or `token_names.py`; none spells one.
+Functions, infrastructure, the CLI and the tests take names from there; none spells one itself.
 """
-
-# --- environment variables of the functions -------------------------------------------------------------------
-ENV_STAGE = "TIDEMILL_STAGE"
-ENV_BUCKET = "TIDEMILL_DATA_BUCKET"
-ENV_TABLE = "TIDEMILL_TABLE"
-ENV_MACHINES = "TIDEMILL_MACHINES"  # JSON: stage word → state machine ARN
-ENV_LOOK_SECONDS = "TIDEMILL_LOOK_SECONDS"  # override of rollout.look_minutes, in seconds
-ENV_COOL_DOWN_SECONDS = "TIDEMILL_COOL_DOWN_SECONDS"  # override of retraining.cool_down_hours, in seconds
-ENV_ENDPOINT = "TIDEMILL_ENDPOINT"  # where the Python client finds the embedded cloud
-ENV_SPLIT_BYTES = "TIDEMILL_SPLIT_BYTES"  # override of the size from which on files are read in parts
-ENV_MODEL_ROOM = "TIDEMILL_MODEL_ROOM"  # JSON: form of a model → bytes that its layer may have, unzipped
-ENV_ENDPOINT_LAYERS = "TIDEMILL_ENDPOINT_LAYERS"  # JSON: form of a model → ARNs of the layers that it alone needs
-ENV_SOURCE = "TIDEMILL_SOURCE"  # JSON: what the deployed code was made from, as infra/source.py tells it
-ENV_TRAINING_IMAGE = "TIDEMILL_TRAINING_IMAGE"  # the image of SageMaker jobs, if the stage has one
-ENV_TRAINING_ROLE = "TIDEMILL_TRAINING_ROLE"  # ARN of the role of SageMaker jobs
-ENV_HOST_ADDRESSES = "TIDEMILL_HOST_ADDRESSES"  # JSON: host of a job → address:port, where the name is unknown
-ENV_ALARM_TOPIC = "TIDEMILL_ALARM_TOPIC"  # ARN of the topic that alarms tell
-ENV_PROJECT = "TIDEMILL_PROJECT"  # of an endpoint's function: whose model it is to serve
-ENV_REHEARSAL = "TIDEMILL_REHEARSAL"  # "true" where run options that spoil a model on purpose are permitted
 
 # --- metrics ---------------------------------------------------------------------------------------------------
 METRIC_NAMESPACE = "Tidemill"
@@ -29,20 +11,20 @@ METRIC_DRIFTED_FEATURES = "DriftedFeatures"
 METRIC_WINDOW_ROWS = "WindowRows"
 METRIC_PREDICTIONS = "Predictions"
 METRIC_REQUEST_ERRORS = "RequestErrors"
-METRIC_ANSWER_FAULTS = "AnswerFaults"  # answers of 500 and above; dimensions: project, and project and variant
-METRIC_ARTIFACTS_REFUSED = "ArtifactsRefused"  # model files that are not what was registered; dimensions: project
+METRIC_ANSWER_FAULTS = "AnswerFaults"  # answers of 500 and above; dimensions: stage, project, variant
+METRIC_ARTIFACTS_REFUSED = "ArtifactsRefused"  # model files that are not the registered ones; stage, project
 METRIC_QUARANTINED = "QuarantinedUploads"
 METRIC_IGNORED = "IgnoredUploads"  # objects under incoming/ that belong to no project
 METRIC_OUTCOMES_REFUSED = "RefusedOutcomes"  # lines of uploaded files that are no outcomes
 METRIC_FAILED = "FailedUploads"  # uploads that Tidemill itself failed to take in
-DIMENSION_PROJECT = "project"
-DIMENSION_VARIANT = "variant"
+DIMENSION_PROJECT, DIMENSION_VARIANT, DIMENSION_STAGE = "project", "variant", "stage"
 
 # --- log lines that a subscription picks up --------------------------------------------------------------------
 CAPTURE_TERM = "TIDEMILL_CAPTURE"
 
 LIVE_ALIAS = "live"
 SHADOW = "shadow"  # the field around the body of a direct invocation that is neither captured nor counted
+CONTEXT_WAIT = "wait_seconds"  # what the authorizer tells the function behind it of a client above its limit
 
 # --- what an uploader may note with an object (user metadata, percent-encoded) ----------------------------------
 META_AUTHOR = "author"
@@ -177,10 +159,6 @@ def window(project: str, window_id: str) -> str:
     return f"windows/{project}/{window_id}/"
 
 
-def audit(project: str, event_id: str) -> str:
-    return f"audit/{project}/{event_id}.json"
-
-
 # --- table keys (partition key `pk`, sort key `sk`) ------------------------------------------------------------
 def pk(project: str) -> str:
     return f"PROJECT#{project}"
@@ -206,6 +184,7 @@ STUDIES = "STUDY#"
 TRIALS = "TRIAL#"
 MODELS = "MODEL#"
 RELEASES = "RELEASE#"
+APPROVALS = "APPROVAL#"
 WINDOWS = "WINDOW#"
 AUDIT = "AUDIT#"
 
@@ -268,6 +247,10 @@ def sk_model(version: int) -> str:
 
 def sk_release(release_id: str) -> str:
     return f"{RELEASES}{release_id}"
+
+
+def sk_approval(release_id: str) -> str:
+    return f"{APPROVALS}{release_id}"
 
 
 def sk_window(window_id: str) -> str:

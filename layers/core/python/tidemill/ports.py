@@ -133,10 +133,9 @@ class Counter(Protocol):
     """Counts in the table, of periods that follow one another; one row for each, whatever the period."""
 
     def count(self, pk: str, sk: str, *, period: str, most: int) -> bool:
-        """Add one to the `made` of the row's `period`, unless `most` (1 or more) were counted; whether it was
-        added. A later period (periods are ordered as texts) begins at one; in an earlier one is counted as in the
-        row's own. None is lost and none is refused because many count at once; a lost answer may count one
-        twice."""
+        """Add one to the `made` of the row's `period`, unless `most` (1 or more) were counted; whether it was.
+        A later period (periods are ordered as texts) begins at one; an earlier one is counted as the row's own.
+        None is lost or refused because many count at once; a lost answer may count one twice."""
 
 
 class Workflows(Protocol):
@@ -145,6 +144,21 @@ class Workflows(Protocol):
     def start(self, machine: str, *, name: str, payload: Mapping[str, Any]) -> bool:
         """Start the machine of that stage word under a deterministic execution name. False if an execution of
         that name exists already."""
+
+
+class Callbacks(Protocol):
+    """Executions of state machines that wait for an answer, each known by a token."""
+
+    def complete(self, token: str, output: Mapping[str, Any]) -> bool:
+        """Let the execution go on with `output`. False if nothing waits under that token (any more): it was
+        answered, or its execution has ended."""
+
+
+class Notices(Protocol):
+    """Where people who look after a stage are told something."""
+
+    def tell(self, subject: str, text: str) -> None:
+        """Send it. People may get it twice, and no decision rests on it."""
 
 
 @dataclass(frozen=True)

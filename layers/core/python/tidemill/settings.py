@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 
-from tidemill import names, token_names
+from tidemill import env_names, token_names
 
 
 class Settings(BaseModel):
@@ -25,28 +25,30 @@ class Settings(BaseModel):
     model_room: Mapping[str, int] = {}
     endpoint_layers: Mapping[str, tuple[str, ...]] = {}
     rehearsal: bool = False
+    self_approval: bool = False
+    topic: str | None = None
     training_image: str | None = None
     training_role: str | None = None
-    alarm_topic: str | None = None
     auth: str = "iam"
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """Raises KeyError naming the variable that is missing."""
     return Settings(
-        stage=environment[names.ENV_STAGE],
-        bucket=environment[names.ENV_BUCKET],
-        table=environment[names.ENV_TABLE],
-        machines=json.loads(environment.get(names.ENV_MACHINES) or "{}"),
-        look_seconds=environment.get(names.ENV_LOOK_SECONDS) or None,
-        cool_down_seconds=environment.get(names.ENV_COOL_DOWN_SECONDS) or None,
-        split_bytes=environment.get(names.ENV_SPLIT_BYTES) or None,
-        model_room=json.loads(environment.get(names.ENV_MODEL_ROOM) or "{}"),
-        endpoint_layers=json.loads(environment.get(names.ENV_ENDPOINT_LAYERS) or "{}"),
-        rehearsal=environment.get(names.ENV_REHEARSAL) == "true",
-        training_image=environment.get(names.ENV_TRAINING_IMAGE) or None,
-        training_role=environment.get(names.ENV_TRAINING_ROLE) or None,
-        alarm_topic=environment.get(names.ENV_ALARM_TOPIC) or None,
+        stage=environment[env_names.ENV_STAGE],
+        bucket=environment[env_names.ENV_BUCKET],
+        table=environment[env_names.ENV_TABLE],
+        machines=json.loads(environment.get(env_names.ENV_MACHINES) or "{}"),
+        look_seconds=environment.get(env_names.ENV_LOOK_SECONDS) or None,
+        cool_down_seconds=environment.get(env_names.ENV_COOL_DOWN_SECONDS) or None,
+        split_bytes=environment.get(env_names.ENV_SPLIT_BYTES) or None,
+        model_room=json.loads(environment.get(env_names.ENV_MODEL_ROOM) or "{}"),
+        endpoint_layers=json.loads(environment.get(env_names.ENV_ENDPOINT_LAYERS) or "{}"),
+        rehearsal=environment.get(env_names.ENV_REHEARSAL) == "true",
+        self_approval=environment.get(env_names.ENV_SELF_APPROVAL) == "true",
+        topic=environment.get(env_names.ENV_TOPIC) or None,
+        training_image=environment.get(env_names.ENV_TRAINING_IMAGE) or None,
+        training_role=environment.get(env_names.ENV_TRAINING_ROLE) or None,
         auth=environment.get(token_names.ENV_AUTH) or "iam",
     )
 

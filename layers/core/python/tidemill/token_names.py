@@ -10,7 +10,6 @@ DIMENSION_REASON = "reason"
 
 # --- what the authorizer tells the function behind it --------------------------------------------------------
 CONTEXT_CLIENT = "client"  # the token's name
-CONTEXT_WAIT = "wait_seconds"  # of a client above its limit
 
 # --- table keys ------------------------------------------------------------------------------------------------
 PK_TOKENS = "TOKENS"  # partition of the API tokens of a deployment; a token may be of several projects

@@ -58,11 +58,9 @@ class LambdaEndpoints:
         return self._active(function, published["Version"])
 
     def ask(self, project: str, *, version: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        answer = self._client.invoke(
-            FunctionName=names.endpoint_function(self._stage, project),
-            Qualifier=version,
-            Payload=json.dumps({names.SHADOW: body}),
-        )
+        # The version within the name: so the embedded cloud, too, asks for the right to this version alone.
+        qualified = f"{names.endpoint_function(self._stage, project)}:{version}"
+        answer = self._client.invoke(FunctionName=qualified, Payload=json.dumps({names.SHADOW: body}))
         told: dict[str, Any] = json.loads(answer["Payload"].read())
         return {"error": "FunctionError", **told} if "FunctionError" in answer else told
 

@@ -38,7 +38,7 @@ class CloudWatchGuards:
                 _expression("rate", rate, "share of failed requests"),
                 self._lambda("invocations", "Invocations", "Sum", project, watch),
                 self._lambda("errors", "Errors", "Sum", project, watch),
-                _faults(project, watch),
+                self._faults(project, watch),
             ]
             told = f"{version.format(f'{watch.errors:.2%}')} fail"
             self._put("errors", project, watch, metrics, watch.errors, told)
@@ -91,10 +91,13 @@ class CloudWatchGuards:
         }
         return _metric(name, "AWS/Lambda", metric, statistic, dimensions)
 
-
-def _faults(project: str, watch: Watch) -> dict[str, Any]:
-    dimensions = {names.DIMENSION_PROJECT: project, names.DIMENSION_VARIANT: watch.version}
-    return _metric("faults", names.METRIC_NAMESPACE, names.METRIC_ANSWER_FAULTS, "Sum", dimensions)
+    def _faults(self, project: str, watch: Watch) -> dict[str, Any]:
+        dimensions = {
+            names.DIMENSION_STAGE: self._stage,
+            names.DIMENSION_PROJECT: project,
+            names.DIMENSION_VARIANT: watch.version,
+        }
+        return _metric("faults", names.METRIC_NAMESPACE, names.METRIC_ANSWER_FAULTS, "Sum", dimensions)
 
 
 def _metric(name: str, namespace: str, metric: str, statistic: str, dimensions: dict[str, str]) -> dict[str, Any]:

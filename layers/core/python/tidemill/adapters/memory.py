@@ -156,6 +156,33 @@ class MemoryWorkflows:
             return True
 
 
+class MemoryCallbacks:
+    """A Callbacks over the tokens in `waiting`; `completed` has what each was answered."""
+
+    def __init__(self) -> None:
+        self.waiting: set[str] = set()
+        self.completed: dict[str, Mapping[str, Any]] = {}
+        self._lock = threading.RLock()
+
+    def complete(self, token: str, output: Mapping[str, Any]) -> bool:
+        with self._lock:
+            if token not in self.waiting:
+                return False
+            self.waiting.remove(token)
+            self.completed[token] = dict(output)
+            return True
+
+
+class MemoryNotices:
+    """A Notices that keeps what was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def tell(self, subject: str, text: str) -> None:
+        self.told.append((subject, text))
+
+
 class MemoryEndpoints:
     """An Endpoints. Version "1" of each project is the endpoint without a model, as after a deployment. `bundles`
     are the keys of what was published, of all projects, and `kinds` their kinds. `answer` gives what a version

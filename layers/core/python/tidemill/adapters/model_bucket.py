@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tidemill import names
+from tidemill import env_names
 from tidemill.adapters.objects import S3Objects
 from tidemill.errors import ModelUnreachable
 
@@ -35,7 +35,7 @@ class ModelBucket(S3Objects):
 
 def model_bucket() -> ModelBucket:
     """The bucket of this function's deployment. Raises ModelUnreachable if it was deployed without one."""
-    bucket = os.environ.get(names.ENV_BUCKET)
+    bucket = os.environ.get(env_names.ENV_BUCKET)
     if not bucket:
         raise ModelUnreachable(
             "the model is in the bucket, and this endpoint was deployed to read none; set `serving.storage: auto`,"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from tidemill.adapters.callbacks import StepFunctionsCallbacks, TopicNotices
 from tidemill.adapters.endpoints import LambdaEndpoints
 from tidemill.adapters.guards import CloudWatchGuards
 from tidemill.adapters.index import DynamoIndex
@@ -46,6 +47,16 @@ def workflows() -> StepFunctionsWorkflows:
 
 
 @lru_cache(maxsize=1)
+def callbacks() -> StepFunctionsCallbacks:
+    return StepFunctionsCallbacks(client("stepfunctions"))
+
+
+@lru_cache(maxsize=1)
+def notices() -> TopicNotices:
+    return TopicNotices(client("sns"), settings().topic or "")
+
+
+@lru_cache(maxsize=1)
 def endpoints() -> LambdaEndpoints:
     found = settings()
     layers = found.endpoint_layers
@@ -54,7 +65,7 @@ def endpoints() -> LambdaEndpoints:
 
 @lru_cache(maxsize=1)
 def guards() -> CloudWatchGuards:
-    return CloudWatchGuards(client("cloudwatch"), stage=settings().stage, topic=settings().alarm_topic)
+    return CloudWatchGuards(client("cloudwatch"), stage=settings().stage, topic=settings().topic)
 
 
 @cache

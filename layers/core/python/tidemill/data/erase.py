@@ -34,6 +34,7 @@ from tidemill.data.subjects import Progress, Search, Subject
 from tidemill.errors import ConflictError, RecordNotFound
 from tidemill.ports import Clock, Index, ObjectStore, Put, Update
 from tidemill.projects import Project
+from tidemill.serving import erase_scores
 
 AT_ONCE = 50
 
@@ -67,10 +68,9 @@ def erase(
     progress: Progress = subjects.untold,
 ) -> dict[str, Any]:
     """What was erased: of each of the `erasures` its id, the `versions` that held the subject, those it `made`
-    instead, `tags` that moved, `runs` and `models` that learned from it, and what is `kept` until when. With
-    `dry_run` nothing is written, and what would be erased is told.
-
-    Raises ConflictError if others kept winning the race for the next version.
+    instead, `tags` that moved, `runs` and `models` that learned from it, rows by batch scoring (`scorings`;
+    those that are `unsearched`), and what is `kept` until when. With `dry_run` nothing is written, and what would
+    be erased is told. Raises ConflictError if others kept winning the race for the next version.
     """
     known = [
         plan
@@ -80,7 +80,7 @@ def erase(
     open_ones = [plan for plan in known if _is_open(plan, ports.objects)]
     done = [] if dry_run else [_carry_out(plan, project, request.subject, ports) for plan in open_ones]
     plan = _plan(project, request, known, ports, progress, dry_run=dry_run)
-    if (plan["contents"] or plan["uploads"]) and not dry_run:
+    if (plan["contents"] or plan["uploads"] or plan["scorings"]) and not dry_run:
         key = erasures.plan_key(project.name, plan["id"])
         done.append(_carry_out(erasures.keep(ports.objects, key, plan), project, request.subject, ports))
     answer = {"project": project.name, "column": request.subject.column, "dry_run": dry_run, "erasures": done}
@@ -126,6 +126,7 @@ def _plan(
         "head": versions.head(index, project.name),
         "contents": _replaced(search, wanted, ports, dry_run=dry_run),
         "uploads": sorted(affected),
+        **erase_scores.planned(project, request.subject, known, objects=objects),
     }
 
 
@@ -162,14 +163,17 @@ def _carry_out(plan: Record, project: Project, subject: Subject, ports: Ports) -
     for number in fact["models"]:
         key = f"{names.model(project.name, number)}erased-{fact['id']}.json"
         erasures.keep(objects, key, {"project": project.name, "model": number, **erasures.mark(fact)})
+    # Scores first: the uploads say which of their rows are the subject's.
+    scored = erase_scores.told(plan)
+    kept |= erase_scores.erase(project, subject, scored["scorings"], objects=objects)
     kept |= scrub.scrub(fact, project, subject, objects=objects, index=index)
     for document in made:
         profiles.keep(objects, project.name, document["version"])
-    outcome = {"id": plan["id"], "kept": kept}
+    outcome = {"id": plan["id"], "kept": kept, "unsearched": scored["unsearched"]}
     key = erasures.outcome_key(project.name, plan["id"])
     objects.put(key, canonical.dumps(outcome), content_type="application/json")
     told = {name: fact[name] for name in ("id", "versions", "made", "runs", "models", "uploads")}
-    return {**told, "tags": moved, "kept": kept}
+    return {**told, **scored, "tags": moved, "kept": kept}
 
 
 def _made(plan: Record, ports: Ports) -> list[Record]:
@@ -269,6 +273,7 @@ def _told(plan: Record, project: str, ports: Ports, *, before: int | None = None
         "runs": [run["run_id"] for run in after["runs"]],
         "models": [model["version"] for model in after["models"]],
         "uploads": plan["uploads"],
+        **erase_scores.told(plan),
     }
 
 

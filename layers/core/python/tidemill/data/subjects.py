@@ -145,16 +145,42 @@ def look(
 
 
 def _lines(project: Project, subject: Subject, file: File, objects: ObjectStore) -> NDArray[np.int64]:
-    kind = _kind(project, subject, file, objects)
+    form = Format.from_json(file.form) if file.form else None
+    kind, key = _kind(project, subject, file, objects), names.content(file.sha256)
+    return lines_in(project, subject, key, size=file.size, form=form, kind=kind, objects=objects)
+
+
+def lines_in(
+    project: Project,
+    subject: Subject,
+    key: str,
+    *,
+    size: int,
+    version_id: str | None = None,
+    form: Format | None = None,
+    kind: Kind | None = None,
+    objects: ObjectStore,
+) -> NDArray[np.int64]:
+    """The lines of an object on which rows of the subject begin, whose column is of that `kind` (default: by its
+    rule). Raises RecordNotFound, UploadRejected."""
+    kind = kind or _exact(_ruled(project, subject), subject)
     target = _target(subject.value, kind)
     if target is None:
         return np.array([], np.int64)
     kinds = {name: rule.type for name, rule in project.columns.items()} | {subject.column: kind}
-    form = Format.from_json(file.form) if file.form else None
-    key = names.content(file.sha256)
-    with open_file(objects, key, size=file.size, kinds=kinds, rules=frozenset(kinds), form=form) as opened:
+    place: dict[str, Any] = {"size": size, "version_id": version_id}
+    with open_file(objects, key, kinds=kinds, rules=frozenset(kinds), form=form, **place) as opened:
         found = [block.lines[_mask(block, subject, target)] for block in _of(opened.blocks, subject.column)]
     return np.concatenate(found) if found else np.array([], np.int64)
+
+
+def _ruled(project: Project, subject: Subject) -> Kind:
+    rule = project.columns.get(subject.column)
+    return rule.type if rule else Kind.CATEGORY
+
+
+def _exact(kind: Kind, subject: Subject) -> Kind:
+    return Kind.CATEGORY if kind.numeric and _beyond_exact(subject.value) else kind
 
 
 def _of(blocks: Iterator[Block], column: str) -> Iterator[Block]:
@@ -174,13 +200,12 @@ def _mask(block: Block, subject: Subject, target: pa.Scalar) -> NDArray[np.bool_
 
 def _kind(project: Project, subject: Subject, file: File, objects: ObjectStore) -> Kind:
     """The kind of the column: by its rule, or as the upload showed it."""
-    rule = project.columns.get(subject.column)
-    kind = rule.type if rule else Kind.CATEGORY
-    if rule is None and file.upload_id:
+    kind = _ruled(project, subject)
+    if subject.column not in project.columns and file.upload_id:
         with suppress(RecordNotFound):
             reading = json.loads(objects.get(take_in.reading_key(project.name, file.upload_id)))
             kind = Kind(reading["kinds"].get(subject.column, kind))
-    return Kind.CATEGORY if kind.numeric and _beyond_exact(subject.value) else kind
+    return _exact(kind, subject)
 
 
 def _beyond_exact(value: str) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tidemill import canonical, names
+from tidemill import canonical, env_names, names
 from tidemill.adapters import wiring
 from tidemill.errors import MachineLost, TidemillError
 from tidemill.observability import now
@@ -84,7 +84,7 @@ def fit(base: Path, run: dict[str, Any], ports: dict[str, Any]) -> dict[str, Any
 def places(hosts: list[str], environment: Mapping[str, str]) -> list[team.Place]:
     """Where the machines find each other: by their names, which SageMaker lets them resolve, or where the
     environment says."""
-    told: dict[str, str] = json.loads(environment.get(names.ENV_HOST_ADDRESSES) or "{}")
+    told: dict[str, str] = json.loads(environment.get(env_names.ENV_HOST_ADDRESSES) or "{}")
     found = [told.get(host, host).partition(":") for host in hosts]
     return [(address, int(port or team.PORT)) for address, _, port in found]
 

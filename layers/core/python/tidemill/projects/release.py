@@ -47,7 +47,7 @@ class Stage(NamedTuple):
 
 class Guardrails(Strict):
     """What rolls a challenger back at once, whatever was decided by then. `errors` and `p95_ms` are watched by
-    alarms on the challenger alone, minute by minute; null leaves one out."""
+    alarms on the challenger alone, minute by minute, `missing_outcomes` by each look; null leaves one out."""
 
     errors: float | None = Field(
         0.05, gt=0, lt=1, description="the share of its requests of a minute that may fail by our own fault"
@@ -56,6 +56,10 @@ class Guardrails(Strict):
         2000, gt=0, le=30_000, description="milliseconds that 95 of 100 of its requests of a minute may take"
     )
     min_requests: int = Field(20, ge=1, description="fewest requests of a minute that are judged")
+    missing_outcomes: float | None = Field(
+        None, ge=0, lt=1, description="the share of its requests that may have no outcome when they should"
+    )
+    outcomes_within_hours: float = Field(24, gt=0, description="when a request should have an outcome")
 
 
 class Rollout(Strict):
@@ -97,6 +101,10 @@ class Rollout(Strict):
     max_days: float = Field(30, gt=0, le=55, description="days after which an undecided release ends")
     undecided: Literal["roll_back", "promote"] = "roll_back"
     guardrails: Guardrails = Guardrails()
+    approval: Literal["none", "required"] = Field(
+        "none", description="whether a person has to approve a model before its release begins"
+    )
+    approval_hours: float = Field(72, gt=0, le=336, description="hours after which nobody can approve it any more")
 
     @field_validator("plan", mode="before")
     @classmethod

@@ -34,13 +34,14 @@ def answer_in_shadow(
 ) -> Row:
     """How many requests are `answered` by now, and how many `pending` are to be answered at later looks.
 
-    Nothing is asked in steps with traffic, nor for a release that is settled. `left` tells how long this function
-    may still run. Raises RecordNotFound.
+    Nothing is asked in steps with traffic, nor for a release that is settled or paused. `left` tells how long this
+    function may still run. Raises RecordNotFound.
     """
     rules = record.rules(record.read(objects, project, release_id, record.PLAN))
     release, pointer = record.row(index, project, release_id), live.read(index, project)
     plan = rules.stages()[max(0, release["step"])].plan
-    if release["state"] != "running" or release.get("since") is None or plan not in UNEXPOSED:
+    waits = release.get("since") is None or release.get("paused_at") is not None
+    if release["state"] != "running" or waits or plan not in UNEXPOSED:
         return {"answered": 0, "pending": 0}
     since, until = shadowed.span(plan, rules, release, clock())
     most = rules.replay_requests if plan == "replay" else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from tidemill.projects import Rollout
 from tidemill.projects.release import UNEXPOSED
-from tidemill.release import paired, record, watch
+from tidemill.release import overdue, paired, record, watch
 from tidemill.release.experiment import Arm
 from tidemill.release.paired import Shadow
 from tidemill.release.sequential import Covariate, Sample
@@ -41,7 +41,7 @@ def explain(
         "margin": rules.margin,
         "limits": {"reach": within.reach, "hopeless": within.hopeless},
         "alpha": rules.alpha,
-        "plan": list(rules.plan),
+        "plan": [stage.plan for stage in rules.stages()],
         "steps": [stage.weight for stage in rules.stages()],
         "began": plan["at"],
         "looks": found,
@@ -62,7 +62,8 @@ def arm(recorded: Mapping[str, Any]) -> Arm:
 
 def _look(plan: Mapping[str, Any], look: Mapping[str, Any]) -> Facts:
     focus = look["sample_ratio"].get("focus", 0.0)  # the first records had none
-    again = _again(record.rules(plan), look, focus)
+    rules = record.rules(plan)
+    again = overdue.judged(_again(rules, look, focus), overdue.recorded(look), rules)
     made = again.numbers | {"sample_ratio": again.numbers["sample_ratio"] | {"focus": focus}}
     known = {**look, "sample_ratio": {**look["sample_ratio"], "focus": focus}}
     odd = [name for name in FIGURES if name in known and not alike(known[name], made[name])]

@@ -7,14 +7,16 @@ again.
 
 from collections import Counter
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tidemill import names
 from tidemill.errors import ConflictError, RecordNotFound
 from tidemill.ports import Clock, Index, ObjectStore, Row, Update
 from tidemill.projects import Rollout
-from tidemill.release import experiment, paired, pairs, record, shadowed, verdict, watch
+from tidemill.release import experiment, overdue, paired, pairs, record, shadowed, verdict, watch
 from tidemill.release import pointer as live
+from tidemill.release.hold_release import age_days
 from tidemill.release.shift_traffic import wait_seconds
 
 
@@ -38,16 +40,26 @@ def judge_experiment(
     if release["state"] != "running":
         reason = f"the release is {release['state']}: {release.get('reason')}"
         return _answer("settled", reason, step=release["step"], look=release["looks"], wait=0, rules=rules)
-    number = look or release["looks"] + 1
+    number, here = look or release["looks"] + 1, max(0, release["step"])
+    waiting = partial(_answer, look=number, wait=wait_seconds(rules, here, look_seconds), rules=rules)
+    if release.get("paused_at"):
+        reason = f"paused by {release['paused_by']}: {release['paused_reason']}"
+        return waiting("continue", reason, step=release["step"])
+    if release["step"] >= 0 and release.get("since") is None:
+        # Resumed by one who was killed on the way: ShiftTraffic makes the alias follow, and begins the step.
+        return waiting("advance", "the release is resumed", step=release["step"])
     taken = _taken(objects, project, release_id, number)
     if taken is None:
         fact = _look(number, plan, release, objects=objects, index=index, now=clock())
         taken = record.keep(objects, project, release_id, record.look_name(number), fact)
     if release["looks"] < number:
-        expected = {"state": "running", "looks": release["looks"]}
+        expected = {"state": "running", "looks": release["looks"], "paused_at": None}
         row = {"looks": number, "verdict": taken["verdict"], "reason": taken["reason"]}
         index.transact([Update(names.pk(project), names.sk_release(release_id), row, if_equal=expected)])
     wait = wait_seconds(rules, taken["step"], look_seconds)
+    if release.get("resumed_at") and taken["at"] < release["resumed_at"]:
+        reason = "this look was taken before the release was paused; the step has started anew"
+        return _answer("continue", reason, step=release["step"], look=number + 1, wait=wait, rules=rules)
     step = taken["step"] + (taken["verdict"] == "advance")
     return _answer(taken["verdict"], taken["reason"], step=step, look=number + 1, wait=wait, rules=rules)
 
@@ -115,8 +127,11 @@ def _split(
     outcomes = experiment.read_outcomes(objects, project, requests=requests, **span)
     variants = [side["function_version"] for side in (release, champion)]
     arms = experiment.arms(requests, outcomes, variants=variants, measure=measure)
-    days = (now - datetime.fromisoformat(release["at"])).total_seconds() / 86400
-    return verdict.judge(*arms, rules=record.rules(plan), step=release["step"], look=number, days=days)
+    days = age_days(release, now)
+    rules, variant = record.rules(plan), release["function_version"]
+    found = verdict.judge(*arms, rules=rules, step=release["step"], look=number, days=days)
+    late = overdue.count(requests.values(), outcomes, variant=variant, rules=rules, now=now)
+    return overdue.judged(found, late, rules)
 
 
 def _watched(
@@ -145,7 +160,9 @@ def _watched(
     }
     arms = experiment.arms(seen, outcomes, variants=[times[True], times[False]], measure=measure)
     minutes = (now - since).total_seconds() / 60
-    return watch.judge(*arms, rules=rules, step=release["step"], minutes=minutes)
+    found = watch.judge(*arms, rules=rules, step=release["step"], minutes=minutes)
+    late = overdue.count(seen.values(), outcomes, variant=times[True], rules=rules, now=now)
+    return overdue.judged(found, late, rules)
 
 
 def _shadowed(

@@ -36,6 +36,26 @@ def moved(project: str, pointer: Mapping[str, Any], **changes: Any) -> Put:
     return Put(names.pk(project), names.POINTER_LIVE, row, if_epoch=pointer["epoch"])
 
 
+def after(change: Put) -> dict[str, Any]:
+    """What an audit entry tells of a change that `moved` made: who answers which share from then on."""
+    return {name: change.row[name] for name in ("epoch", "champion", "challenger", "weight")}
+
+
+def shown(pointer: Mapping[str, Any]) -> Row:
+    """The pointer without its keys in the table."""
+    return {name: pointer[name] for name in _NOTHING}
+
+
+def told(pointer: Mapping[str, Any]) -> str:
+    """Who answers which share, in words."""
+    champion, challenger, weight = pointer["champion"], pointer["challenger"], pointer["weight"]
+    if champion is None:
+        return "no model answers yet"
+    if challenger is None:
+        return f"model {champion['model']} answers all requests"
+    return f"model {champion['model']} answers {1 - weight:.0%} and model {challenger['model']} {weight:.0%}"
+
+
 def apply(index: Index, endpoints: Endpoints, project: str) -> Row:
     """Make the alias follow the pointer as it is now, and give it. Raises StaleEpoch if a newer one was applied
     already.

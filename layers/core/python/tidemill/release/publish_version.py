@@ -114,14 +114,15 @@ def _take_slot(project: str, plan: dict[str, Any], *, index: Index, now: datetim
         "at": now.isoformat(),
     }
     changes: list[Put | Update] = []
+    told: dict[str, Any] = {}
     if running and running["model"] > plan["model"]:
         release |= _superseded(running, now)
         model = {"function_version": plan["function_version"]}
     else:
         model = {"function_version": plan["function_version"], "state": "challenger"}
-        changes.append(
-            live.moved(project, pointer, challenger=newcomer, weight=0.0, release_id=plan["release_id"])
-        )
+        moved = live.moved(project, pointer, challenger=newcomer, weight=0.0, release_id=plan["release_id"])
+        changes.append(moved)
+        told = live.after(moved)
         changes += _give_way(project, running, release, now) if running else []
     pk = names.pk(project)
     changes.append(Put(pk, names.sk_release(plan["release_id"]), release, if_absent=True))
@@ -134,6 +135,7 @@ def _take_slot(project: str, plan: dict[str, Any], *, index: Index, now: datetim
             at=now,
             by="publish_version",
             model=plan["model"],
+            **told,
         )
     )
     index.transact(changes)

@@ -25,7 +25,7 @@ ARTIFACTS = ("model.onnx", "model.skops", "profile.json")
 
 
 def register_model(*, problem: Project, run_id: str, objects: ObjectStore, index: Index, clock: Clock) -> Row:
-    """The run's `model_version`.
+    """The run's `model_version`, and whether `approval` is `required` or `none`.
 
     Raises RecordNotFound (no such run, or not finished), RunFailed (it did not pass its gates), ArtifactCorrupt
     (a file is not what the run recorded, or a pickle), ConflictError (others registered meanwhile; try again).
@@ -36,7 +36,7 @@ def register_model(*, problem: Project, run_id: str, objects: ObjectStore, index
         if _claim(problem, document, objects=objects, index=index, now=clock()) is None:
             raise ConflictError(f"other runs of {problem.name!r} are being registered; try run {run_id!r} again")
         run = _run(index, problem.name, run_id)
-    return {"model_version": run["model_version"]}
+    return {"model_version": run["model_version"], "approval": problem.rollout.approval}
 
 
 def _run(index: Index, project: str, run_id: str) -> Row:

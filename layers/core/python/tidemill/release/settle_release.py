@@ -17,14 +17,19 @@ from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Put, Ro
 from tidemill.release import guarding, record
 from tidemill.release import pointer as live
 
+Verdict = Literal["promote", "roll_back"]
 STATES = {"promote": "promoted", "roll_back": "rolled_back"}
+
+
+class CannotTakeBack(ConflictError):
+    """There is no champion before this one, or something was released since."""
 
 
 def settle_release(
     *,
     project: str,
     release_id: str | None,
-    verdict: Literal["promote", "roll_back"],
+    verdict: Verdict,
     reason: str,
     by: str | None,
     actor: str = "settle_release",
@@ -46,19 +51,36 @@ def settle_release(
         release_id = _current(index, project, live.apply(index, endpoints, project))
     if index.get(names.pk(project), names.sk_release(release_id)) is None:
         return {"state": "not_started", "reason": "no such release was started, so no traffic was moved"}
-    fact = {"verdict": verdict, "reason": reason, "by": by or actor, "at": clock().isoformat()}
-    if record.row(index, project, release_id)["state"] == "running":
-        decision = record.keep(objects, project, release_id, record.DECISION, fact)
-        _settle(project, record.row(index, project, release_id), decision, index=index)
-    if by and verdict == "roll_back" and record.row(index, project, release_id)["state"] == "promoted":
-        promoted = record.row(index, project, release_id)
-        pointer = _reversible(index, project, promoted)
-        reversal = record.keep(objects, project, release_id, record.REVERSAL, fact)
-        _reverse(project, promoted, pointer, reversal, index=index)
+    decision = fact(verdict, reason, by or actor, clock())
+    carry_out(project, release_id, decision, person=by is not None, objects=objects, index=index)
     live.apply(index, endpoints, project)
     guarding.follow(index, objects, guards, project)
     release = record.row(index, project, release_id)
     return {"state": release["state"], "reason": release.get("reason", "")}
+
+
+def fact(verdict: Verdict, reason: str, by: str, at: datetime) -> dict[str, Any]:
+    """A decision as it is kept."""
+    return {"verdict": verdict, "reason": reason, "by": by, "at": at.isoformat()}
+
+
+def carry_out(
+    project: str, release_id: str, fact: dict[str, Any], *, person: bool, objects: ObjectStore, index: Index
+) -> bool:
+    """Decide a release that runs, the first decision standing, and take back a promotion if a person says so.
+    Whether this very call took one back. The alias does not follow yet. Raises ConflictError."""
+    if record.row(index, project, release_id)["state"] == "running":
+        decision = record.keep(objects, project, release_id, record.DECISION, fact)
+        _settle(project, record.row(index, project, release_id), decision, index=index)
+    release = record.row(index, project, release_id)
+    if not person or fact["verdict"] != "roll_back" or release["state"] != "promoted":
+        return False
+    pointer = _reversible(index, project, release)
+    # The first word is kept; the row and the audit entry tell whose word moved the pointer, as the first one may
+    # have met a newer release and been refused.
+    record.keep(objects, project, release_id, record.REVERSAL, fact)
+    _reverse(project, release, pointer, fact, index=index)
+    return True
 
 
 def _current(index: Index, project: str, pointer: Row) -> str:
@@ -81,14 +103,14 @@ def _settle(project: str, release: Row, decision: dict[str, Any], *, index: Inde
     else:
         roles = {}
         changes.append(_model(project, release["model"], "rolled_back"))
-    changes.append(live.moved(project, pointer, **roles, challenger=None, weight=0.0))
-    index.transact(changes + _closed(project, release, decision, was="running"))
+    moved = live.moved(project, pointer, **roles, challenger=None, weight=0.0)
+    index.transact([*changes, moved, *_closed(project, release, decision, moved, was="running")])
 
 
 def _reversible(index: Index, project: str, release: Row) -> Row:
     pointer = live.read(index, project)
     if pointer["champion"]["model"] != release["model"] or pointer["challenger"] or pointer["previous"] is None:
-        raise ConflictError(
+        raise CannotTakeBack(
             f"the promotion of model {release['model']} cannot be taken back: champion {pointer['champion']}, "
             f"challenger {pointer['challenger']}, previous {pointer['previous']}; settle the running release "
             f"first, or release the model that should answer"
@@ -97,15 +119,16 @@ def _reversible(index: Index, project: str, release: Row) -> Row:
 
 
 def _reverse(project: str, release: Row, pointer: Row, reversal: dict[str, Any], *, index: Index) -> None:
+    moved = live.moved(project, pointer, champion=pointer["previous"], previous=None)
     changes: list[Put | Update] = [
-        live.moved(project, pointer, champion=pointer["previous"], previous=None),
+        moved,
         _model(project, release["model"], "rolled_back"),
         _model(project, pointer["previous"]["model"], "champion"),
     ]
-    index.transact(changes + _closed(project, release, reversal, was="promoted"))
+    index.transact(changes + _closed(project, release, reversal, moved, was="promoted"))
 
 
-def _closed(project: str, release: Row, decision: dict[str, Any], *, was: str) -> list[Put | Update]:
+def _closed(project: str, release: Row, decision: dict[str, Any], moved: Put, *, was: str) -> list[Put | Update]:
     """The release's row and its audit entry; only if nobody closed it before."""
     row = {
         "state": STATES[decision["verdict"]],
@@ -125,6 +148,7 @@ def _closed(project: str, release: Row, decision: dict[str, Any], *, was: str) -
             by=decision["by"],
             model=release["model"],
             reason=decision["reason"],
+            **live.after(moved),
         ),
     ]
 

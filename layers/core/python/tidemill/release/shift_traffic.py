@@ -13,6 +13,7 @@ from tidemill.ports import Clock, Endpoints, Guards, Index, ObjectStore, Row, Up
 from tidemill.projects import Rollout
 from tidemill.release import arms, guarding, record
 from tidemill.release import pointer as live
+from tidemill.release.hold_release import begin_step
 
 
 def shift_traffic(
@@ -29,7 +30,8 @@ def shift_traffic(
 ) -> Row:
     """The `weight` now in force, the `wait_seconds` until the next `look`, and the pointer's `epoch`.
 
-    A release that is settled already moves nothing, and its next look follows at once. Raises RecordNotFound,
+    A release that is settled already moves nothing, and its next look follows at once; one that is paused takes
+    the step without its share. Raises RecordNotFound,
     and ConflictError or StaleEpoch if someone else moved the pointer or the alias meanwhile (try again).
     """
     rules = record.rules(record.read(objects, project, release_id, record.PLAN))
@@ -40,10 +42,7 @@ def shift_traffic(
     pointer = live.apply(index, endpoints, project)
     release = record.row(index, project, release_id)
     running = release["state"] == "running"
-    if running and release.get("since") is None:
-        expected = {"state": "running", "step": release["step"], "since": None}
-        since = {"since": clock().isoformat()}
-        index.transact([Update(names.pk(project), names.sk_release(release_id), since, if_equal=expected)])
+    begin_step(project, release_id, index=index, clock=clock)
     return {
         "weight": pointer["weight"],
         "wait_seconds": wait_seconds(rules, release["step"], look_seconds) if running else 0,
@@ -68,15 +67,17 @@ def _take_step(project: str, release: Row, step: int, rules: Rollout, *, index: 
             f"release {release['release_id']!r} cannot share traffic: the pointer is with "
             f"{pointer['release_id']!r} and champion {pointer['champion']}; settle the release"
         )
-    pk, weight, now = names.pk(project), rules.stages()[step].weight, clock()
+    pk, now, paused = names.pk(project), clock(), release.get("paused_at")
+    share = {} if paused else {"experiment": arms.version(release, step)}
+    moved = live.moved(project, pointer, weight=0.0 if paused else rules.stages()[step].weight, **share)
     index.transact(
         [
-            live.moved(project, pointer, weight=weight, experiment=arms.version(release, step)),
+            moved,
             Update(
                 pk,
                 names.sk_release(release["release_id"]),
                 {"step": step, "since": None},
-                if_equal={"state": "running", "step": release["step"]},
+                if_equal={"state": "running", "step": release["step"], "paused_at": paused},
             ),
             audit.entry(
                 project=project,
@@ -85,7 +86,7 @@ def _take_step(project: str, release: Row, step: int, rules: Rollout, *, index: 
                 at=now,
                 by="shift_traffic",
                 step=step,
-                weight=weight,
+                **live.after(moved),
             ),
         ]
     )

@@ -81,12 +81,12 @@ def verify_bundle(zipped: bytes, *, project: str, version: int, identity_registe
 
 
 @contextmanager
-def counted(project: str, *, clock: Clock, write: Callable[[str], object]) -> Iterator[None]:
-    """Counts an ArtifactCorrupt that comes out of the block, with the same dimension as the endpoint does."""
+def counted(project: str, *, stage: str, clock: Clock, write: Callable[[str], object]) -> Iterator[None]:
+    """Counts an ArtifactCorrupt that comes out of the block, with the same dimensions as the endpoint does."""
     try:
         yield
     except ArtifactCorrupt:
-        write(metrics_line(project, {names.METRIC_ARTIFACTS_REFUSED: 1}, clock()))
+        write(metrics_line(project, {names.METRIC_ARTIFACTS_REFUSED: 1}, clock(), stage=stage))
         raise
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tidemill import token_names
+from tidemill import names, token_names
 from tidemill.errors import ConflictError, StoreBusy
 from tidemill.ports import Clock, Counter, Index, Update
 from tidemill.serving import routes
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
         context = {token_names.CONTEXT_CLIENT: self.client} if self.client else {}
         return {
             "isAuthorized": self.denied is None,
-            "context": {**context, **({token_names.CONTEXT_WAIT: str(self.wait)} if self.wait else {})},
+            "context": {**context, **({names.CONTEXT_WAIT: str(self.wait)} if self.wait else {})},
         }
 
 

@@ -1,13 +1,15 @@
 """State `CloseScoring`: counts rows in against rows out, and says what was scored, and what it took.
 
-The serving machine calls it when no part is left; writes `result.json`.
+The serving machine calls it when no part is left; writes `result.json` and an audit row.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from tidemill.errors import ScoringIncomplete
-from tidemill.ports import Clock, ObjectStore
+from tidemill.governance import audit
+from tidemill.ports import Clock, Index, ObjectStore, Put
 from tidemill.serving import scoring
 from tidemill.serving.scoring import Place
 from tidemill.training import cost
@@ -21,12 +23,19 @@ STEPS_OF_A_WAVE = 5
 Report = Mapping[str, Any]
 
 
-def close_scoring(*, project: str, scoring_id: str, objects: ObjectStore, clock: Clock) -> dict[str, Any]:
+def close_scoring(
+    *, project: str, scoring_id: str, objects: ObjectStore, index: Index, clock: Clock
+) -> dict[str, Any]:
     """The result that stands. Raises ScoringIncomplete if a row is missing, or is there twice."""
     place = Place(project, scoring_id)
-    stands = scoring.found(objects, place.result)
-    if stands is not None:
-        return stands
+    result = scoring.found(objects, place.result) or _closed(place, objects, clock)
+    # Also of a result that stands: who wrote it may have been killed before the row.
+    index.transact([_entry(result, scoring.read(objects, place.request))])
+    return result
+
+
+def _closed(place: Place, objects: ObjectStore, clock: Clock) -> dict[str, Any]:
+    scoring_id = place.scoring_id
     request, plan = scoring.read(objects, place.request), scoring.read(objects, place.plan)
     reports = [scoring.found(objects, place.report(part)) for part in range(1, len(plan["parts"]) + 1)]
     if faults := list(_faults(plan, reports)):
@@ -35,7 +44,7 @@ def close_scoring(*, project: str, scoring_id: str, objects: ObjectStore, clock:
     done = [report for report in reports if report is not None]
     rows, errors = (sum(report[what] for report in done) for what in ("rows", "errors"))
     result = {
-        "project": project,
+        "project": place.project,
         "scoring_id": scoring_id,
         "model": plan["model"],
         "files": len(plan["files"]),
@@ -50,6 +59,19 @@ def close_scoring(*, project: str, scoring_id: str, objects: ObjectStore, clock:
         **_spent(plan, done),
     }
     return scoring.keep(objects, place.result, result)
+
+
+def _entry(result: Mapping[str, Any], request: Mapping[str, Any]) -> Put:
+    return audit.entry(
+        project=result["project"],
+        action="serving.scoring_closed",
+        subject=f"scoring {result['scoring_id']}",
+        at=datetime.fromisoformat(result["ended_at"]),
+        by="close_scoring",
+        model=result["model"]["version"],
+        asked_by=request["by"],
+        **{name: result[name] for name in ("files", "rows", "scored", "errors", "output")},
+    )
 
 
 def _faults(plan: Mapping[str, Any], reports: Sequence[Report | None]) -> Iterator[str]:

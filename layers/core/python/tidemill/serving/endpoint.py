@@ -28,12 +28,13 @@ def respond(
     at: datetime,
     write: Callable[[str], object],
     project: str | None = None,
+    stage: str | None = None,
 ) -> Mapping[str, Any]:
     """The response to an event of the HTTP API, or to a direct invocation with the plain body.
 
-    `project` is whose endpoint this is, for the metrics of a model that could not be loaded. A direct invocation
-    is answered with the plain value; an error then has its `status` beside it. Where the function version has both
-    arms of an experiment, the entity says which answers, as that arm's own `variant`.
+    `project` and `stage` are whose endpoint this is and where, for the metrics of its own faults. A direct
+    invocation is answered with the plain value; an error then has its `status` beside it. Where the function
+    version has both arms of an experiment, the entity says which answers, as that arm's own `variant`.
     """
     through_http = http.is_http(event)
     if not through_http and isinstance(event, dict) and event.keys() == {names.SHADOW}:
@@ -53,7 +54,7 @@ def respond(
         found = answer(asked, model=loaded, request_id=request_id, variant=variant, at=at)
     except TidemillError as error:
         if project is not None:
-            _count(error, project, variant, arm, at, write)
+            write(_counted(error, project, at, stage=stage, variant=variant, arm=arm))
         problem = http.problem(error)
         told = http.answer(error.status, problem, http.headers(error))
         return told if through_http else {**problem, "status": error.status}
@@ -61,20 +62,14 @@ def respond(
     return http.answer(200, found.answer) if through_http else found.answer
 
 
-def _count(
-    error: TidemillError,
-    project: str,
-    variant: str,
-    arm: str | None,
-    at: datetime,
-    write: Callable[[str], object],
-) -> None:
-    """One line of metrics: whose fault it was."""
+def _counted(
+    error: TidemillError, project: str, at: datetime, *, stage: str | None, variant: str, arm: str | None
+) -> str:
+    """The line of metrics that says whose fault it was."""
     if error.status < 500:
-        write(metrics_line(project, {names.METRIC_REQUEST_ERRORS: 1}, at, variant=arm))
-        return
+        return metrics_line(project, {names.METRIC_REQUEST_ERRORS: 1}, at, variant=arm)
     refused = {names.METRIC_ARTIFACTS_REFUSED: 1} if isinstance(error, ArtifactCorrupt) else {}
-    write(metrics_line(project, {names.METRIC_ANSWER_FAULTS: 1, **refused}, at, variant=variant))
+    return metrics_line(project, {names.METRIC_ANSWER_FAULTS: 1, **refused}, at, stage=stage, variant=variant)
 
 
 def _record(

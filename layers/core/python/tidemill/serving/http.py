@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tidemill import token_names
+from tidemill import names
 from tidemill.errors import PayloadTooLarge, RequestInvalid, TidemillError, TooManyRequests
 from tidemill.serving import compact, faults
 from tidemill.serving.values import Fault, as_unicode
@@ -30,8 +30,10 @@ def is_http(event: Any) -> bool:
 
 def refuse_above_limit(event: Mapping[str, Any]) -> None:
     """Raises TooManyRequests if the authorizer found that the client sends more than its token lets it."""
-    authorizer = event["requestContext"].get("authorizer") or {}
-    wait = (authorizer.get("lambda") or {}).get(token_names.CONTEXT_WAIT)
+    context = event["requestContext"]
+    # A direct invocation may hold anything there.
+    authorizer = (context.get("authorizer") if isinstance(context, dict) else None) or {}
+    wait = (authorizer.get("lambda") or {}).get(names.CONTEXT_WAIT)
     if wait:
         raise TooManyRequests(int(wait))
 

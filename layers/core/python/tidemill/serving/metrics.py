@@ -7,14 +7,18 @@ from tidemill import names
 from tidemill.serving import compact
 
 
-def metrics_line(project: str, metrics: Mapping[str, int], at: datetime, *, variant: str | None = None) -> str:
+def metrics_line(
+    project: str, metrics: Mapping[str, int], at: datetime, *, stage: str | None = None, variant: str | None = None
+) -> str:
     """Counts as one line in CloudWatch's embedded metric format (AWS, "Specification: Embedded metric format"): of
-    the project, and, if one is given, of its function version as well."""
+    the project; if a stage is given, of the project in that stage as well, as an account may have several; and of
+    its function version there, if one is given."""
     known = {names.DIMENSION_PROJECT: project}
     dimensions = [[names.DIMENSION_PROJECT]]
-    if variant is not None:
-        known[names.DIMENSION_VARIANT] = variant
-        dimensions.append([names.DIMENSION_PROJECT, names.DIMENSION_VARIANT])
+    for name, value in ((names.DIMENSION_STAGE, stage), (names.DIMENSION_VARIANT, variant)):
+        if value is not None:
+            known[name] = value
+            dimensions.append([*known])
     directive = {
         "Namespace": names.METRIC_NAMESPACE,
         "Dimensions": dimensions,

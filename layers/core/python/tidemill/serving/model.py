@@ -133,13 +133,10 @@ def refuse_pickles(files: Path) -> None:
 
 
 def _read(files: Path, name: str) -> bytes:
-    """The bytes of a file that holds no pickle."""
     try:
-        body = (files / name).read_bytes()
+        return (files / name).read_bytes()
     except FileNotFoundError as error:
         raise ArtifactCorrupt(f"{name} is missing; release the model again") from error
-    _refuse(pickles.found(name, body))
-    return body
 
 
 def _refuse(pickle: str | None) -> None:
@@ -149,6 +146,7 @@ def _refuse(pickle: str | None) -> None:
 
 def _document(body: bytes) -> Mapping[str, Any]:
     """`model.json`, with what everything else relies on."""
+    _refuse(pickles.found("model.json", body))
     try:
         document = json.loads(body)
         missing = _NEEDED - document.keys()
@@ -165,6 +163,7 @@ def opened(document: Mapping[str, Any], body: bytes) -> Model:
     digest, file = hashlib.sha256(body).hexdigest(), file_of(document)
     if digest != document["sha256"][file]:
         raise ArtifactCorrupt(f"{file} has SHA-256 {digest}, not the registered one; release the model again")
+    _refuse(pickles.found(file, body))
     return _of(document, body)
 
 

@@ -1,14 +1,17 @@
-"""Ask for a scoring: which files, by which model version. Called by the command line; writes `request.json`.
+"""Ask for a scoring: which files, by which model version. Called by the command line; writes `request.json` and
+an audit row.
 
 Equal files and an equal model make the same scoring: whoever asks again finds what is done.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from tidemill import canonical, names
 from tidemill.errors import ModelNotReady, RecordNotFound, RequestInvalid
-from tidemill.ports import Clock, Index, ObjectStore
+from tidemill.governance import audit
+from tidemill.ports import Clock, Index, ObjectStore, Put
 from tidemill.serving import scoring
 from tidemill.serving.forms import ONNX, form_of
 from tidemill.serving.scoring import Input, Place
@@ -20,12 +23,15 @@ RESERVED = (
     "prediction",
     "probability",
     "probabilities",
+    "imputed",
     "model_version",
     "error",
 )
 """The columns of the output."""
 
 DIGITS = 20
+PATHS = 20
+"""Files of which an audit row tells the paths."""
 
 
 def request_scoring(
@@ -73,7 +79,27 @@ def request_scoring(
         "by": by,
         "at": clock().isoformat(),
     }
-    return scoring.keep(objects, place.request, fact)
+    stands = scoring.keep(objects, place.request, fact)
+    index.transact([_entry(stands)])
+    return stands
+
+
+def _entry(request: dict[str, Any]) -> Put:
+    """The audit row: the same one whenever the same scoring is asked for again, so that one that was killed before
+    it was written makes no difference."""
+    files = request["files"]
+    return audit.entry(
+        project=request["project"],
+        action="serving.scoring_requested",
+        subject=f"scoring {request['scoring_id']}",
+        at=datetime.fromisoformat(request["at"]),
+        by=request["by"],
+        model=request["model"],
+        files=len(files),
+        paths=[file["path"] for file in files[:PATHS]],
+        bytes=sum(file["size"] for file in files),
+        keep=request["keep"],
+    )
 
 
 def champion_of(index: Index, project: str) -> int:

@@ -25,13 +25,22 @@ _PREDICTION = {"regression": pa.float64(), "classification": pa.int64()}
 
 
 class Row(NamedTuple):
-    """A row of the input: the line where it begins (of Parquet: its number), the answer or the error, and the
-    values that are kept."""
+    """A row of the input: the line where it begins (of Parquet: its number), the answer or the error, the values
+    that are kept, and the features that were imputed, if any."""
 
     line: int
     answer: Mapping[str, Any]
     error: str | None
     kept: Sequence[str | None]
+    imputed: Sequence[str] | None = None
+
+
+class _Told(NamedTuple):
+    """What became of a row."""
+
+    answer: Mapping[str, Any]
+    error: str | None
+    imputed: Sequence[str] | None = None
 
 
 def kinds(model: Model, keep: Iterable[str]) -> dict[str, Kind]:
@@ -46,7 +55,7 @@ def scored(block: Block, model: Model, keep: Sequence[str]) -> Iterator[Row]:
     kept = list(zip(*(_texts(block, name) for name in keep), strict=True)) if keep else [()] * count
     answers = _answered(block, model)
     lines = block.lines.tolist()
-    rows = [Row(lines[at], *answers[at], kept[at]) for at in range(count)]
+    rows = [Row(lines[at], told.answer, told.error, kept[at], told.imputed) for at, told in enumerate(answers)]
     if block.faults:
         nothing = (None,) * len(keep)
         rows += [Row(fault.line, {}, f"{fault.code}: {fault.reason}", nothing) for fault in block.faults]
@@ -54,28 +63,28 @@ def scored(block: Block, model: Model, keep: Sequence[str]) -> Iterator[Row]:
     return iter(rows)
 
 
-def _answered(block: Block, model: Model) -> list[tuple[Mapping[str, Any], str | None]]:
+def _answered(block: Block, model: Model) -> list[_Told]:
     """The answer to each row of the batch, or the error."""
-    found: list[tuple[Mapping[str, Any], str | None]] = [({}, None)] * block.batch.num_rows
-    good: list[int] = []
+    found = [_Told({}, None)] * block.batch.num_rows
+    good: list[tuple[int, Sequence[str] | None]] = []
     rows: list[dict[str, Any]] = []
     unreadable = _unreadable(block, model)
     for at, instance in enumerate(_instances(block, model)):
         if at in unreadable:
-            found[at] = ({}, unreadable[at])
+            found[at] = _Told({}, unreadable[at])
             continue
         faults = Faults()
         try:
-            taken = model.features.rows([instance], faults).values
+            taken = model.features.rows([instance], faults)
             faults.refuse()
-            rows += taken
-            good.append(at)
+            rows += taken.values
+            good.append((at, taken.imputed.get(0)))
         except RequestInvalid as error:
-            found[at] = ({}, _words(error))
+            found[at] = _Told({}, _words(error))
     for start in range(0, len(rows), CHUNK):
         answers = _asked(model, rows[start : start + CHUNK])
-        for at, answer in zip(good[start : start + CHUNK], answers, strict=True):
-            found[at] = ({}, answer) if isinstance(answer, str) else (answer, None)
+        for (at, imputed), answer in zip(good[start : start + CHUNK], answers, strict=True):
+            found[at] = _Told({}, answer) if isinstance(answer, str) else _Told(answer, None, imputed)
     return found
 
 
@@ -144,7 +153,8 @@ def schema(document: Mapping[str, Any], keep: Iterable[str]) -> pa.Schema:
         fields.append(("probabilities", pa.struct([(name, pa.float64()) for name in classes])))
     elif document["task"] == "classification":
         fields.append(("probability", pa.float64()))
-    return pa.schema([*fields, ("model_version", pa.int32()), ("error", pa.string())])
+    told = [("imputed", pa.list_(pa.string())), ("model_version", pa.int32()), ("error", pa.string())]
+    return pa.schema([*fields, *told])
 
 
 def batch(
@@ -157,6 +167,7 @@ def batch(
         "line": [row.line for row in rows],
         "model_version": [version] * len(rows),
         "error": [row.error for row in rows],
+        "imputed": [row.imputed for row in rows],
         **{name: [row.kept[place] for row in rows] for place, name in enumerate(keep)},
     }
     for name in ("prediction", "probability", "probabilities"):

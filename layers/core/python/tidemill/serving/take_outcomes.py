@@ -120,7 +120,7 @@ class _Part:
         """Whether there is anything in it."""
         try:
             self.lines.extend(rows)
-        except UploadRejected as error:
+        except (UploadRejected, RecordNotFound) as error:
             self.broken = str(error)
         return bool(self.lines or self.broken)
 

@@ -25,6 +25,7 @@ def prepare_data(
     run_id: str,
     reason: str,
     trigger: str,
+    by: str | None = None,
     options: Options,
     rehearsal: bool,
     objects: ObjectStore,
@@ -36,12 +37,14 @@ def prepare_data(
     Raises OptionRefused (an option that spoils a model, outside a rehearsal), RecordNotFound (no such dataset
     version), RunFailed (its rows cannot be learnt from), ConflictError (the run id is another version's).
     """
-    opening = {
+    opening: Row = {
         "dataset_version": dataset_version,
         "reason": reason,
         "trigger": trigger,
         "trials": project.search.trials,
     }
+    if by:
+        opening["submitted_by"] = by
     _open_run(project.name, run_id, opening, options, index=index, clock=clock)
     if options.rehearsal and not rehearsal:
         raise OptionRefused(

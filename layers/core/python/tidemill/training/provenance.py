@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from tidemill import canonical, names
+from tidemill import canonical, env_names
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "optuna", "skops", "onnx", "skl2onnx")
 
@@ -28,7 +28,7 @@ def record(source: Mapping[str, Any]) -> dict[str, Any]:
 
 def source_of(environment: Mapping[str, str]) -> dict[str, Any]:
     """What synth wrote into a function's environment; empty if it wrote nothing."""
-    told: dict[str, Any] = json.loads(environment.get(names.ENV_SOURCE) or "{}")
+    told: dict[str, Any] = json.loads(environment.get(env_names.ENV_SOURCE) or "{}")
     return told
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tidemill import canonical, names
+from tidemill import canonical, env_names, names
 from tidemill.ports import ObjectStore
 from tidemill.projects.search import Algorithm
 from tidemill.training import algorithms, facts
@@ -115,9 +115,9 @@ def _common(plan: Plan, place: Place) -> Request:
             **({"MaxWaitTimeInSeconds": WAIT * seconds} if compute.spot else {}),
         },
         "Environment": {
-            names.ENV_STAGE: place.stage,
-            names.ENV_BUCKET: place.bucket,
-            names.ENV_TABLE: place.table,
+            env_names.ENV_STAGE: place.stage,
+            env_names.ENV_BUCKET: place.bucket,
+            env_names.ENV_TABLE: place.table,
         },
     }
 
