@@ -308,6 +308,6 @@ def test_arms_of_a_release_that_ended_meanwhile_are_not_noted(make_world: Any) -
     world.experiment(TWO)
     stale = {name: value for name, value in world.row(names.sk_release(TWO)).items() if name != "arms"}
     world.settle(TWO, "roll_back", "never mind", by="arn:ada")
-    ports = {"objects": world.objects, "index": world.index, "endpoints": world.endpoints}
+    ports = {"objects": world.objects, "index": world.index, "endpoints": world.endpoints, "room": {}}
     with pytest.raises(ConflictError):
         arms.publish("tides", stale, **ports)

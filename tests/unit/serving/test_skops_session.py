@@ -119,7 +119,7 @@ def test_a_file_with_forbidden_types_is_refused_with_their_names(
 
 @pytest.mark.parametrize("body", [b"", b"PK\x03\x04", b"\x80\x04\x95pickle"], ids=["empty", "cut", "pickle"])
 def test_what_is_no_skops_file_is_refused(skops: dict[str, bytes], body: bytes) -> None:
-    with pytest.raises(ArtifactCorrupt, match="not a skops file"):
+    with pytest.raises(ArtifactCorrupt, match=r"not a skops file|archive that cannot be read|is a pickle"):
         open_it({**skops, "model.skops": body}, sha256={"model.skops": canonical.sha256(body)})
 
 
