@@ -76,6 +76,7 @@ MORE = {
     "ferries": ("flights", FERRIES),
     "barges": ("flights", BARGES),
     "tugs": ("wines", TUGS),
+    "locks": ("wines", {"rollout": {"approval": "required"}}),
     "shoals": ("diamonds", SHOALS),
 }
 

@@ -2,8 +2,10 @@
 the challenger's share grows, and what was replayed is no traffic."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,8 +17,9 @@ from cli.story.replay import instances
 from cli.story.scene import Scene
 from tests.e2e.test_6_wines import run
 from tidemill import names
-from tidemill.release import lines, shadowed
+from tidemill.release import shadowed
 from tidemill.release.assignment import arm
+from tidemill.serving import day_lines
 
 PROJECT = "tugs"
 CHALLENGER = f"{PROJECT}-v00001-manual-entity"
@@ -51,7 +54,9 @@ def ended(row: dict[str, Any]) -> dict[str, Any]:
 def captured(deployment: Deployment) -> dict[str, str]:
     """Request id → variant."""
     now = datetime.now(UTC)
-    found = lines.read(deployment.objects, lambda day: names.captured(PROJECT, day), now, now)
+    found = day_lines.lines(
+        deployment.objects, partial(names.captured, PROJECT), since=now, until=now, counted=Counter()
+    )
     return {line["request_id"]: line["variant"] for line in found}
 
 
