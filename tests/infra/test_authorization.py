@@ -85,6 +85,8 @@ def test_a_jwt_is_of_the_issuer_for_the_audience_and_each_route_has_its_scope(wi
             f"POST /projects/{name}/outcomes": [f"tidemill/{name}/outcomes"],
             f"GET /projects/{name}": [f"tidemill/{name}/read"],
             f"GET /projects/{name}/openapi.json": [f"tidemill/{name}/read"],
+            f"POST /projects/{name}/release": [f"tidemill/{name}/release"],
+            f"POST /projects/{name}/releases/{{release}}/decision": [f"tidemill/{name}/release"],
         }
     # None for all projects: its scopes would be those of any of them.
     assert scopes == expected
@@ -179,13 +181,14 @@ def limited(monkeypatch, tmp_path: Path):
 def test_a_project_with_limits_has_routes_that_are_held_to_them(limited, synthesize, of_kind) -> None:
     template = synthesize("dev", projects=limited).platform
     ((name, stage),) = of_kind(template, "AWS::ApiGatewayV2::Stage").items()
-    paths = ("POST {}/predict", "POST {}/outcomes", "GET {}", "GET {}/openapi.json")
+    paths = ("POST {}/predict", "POST {}/outcomes", "GET {}", "GET {}/openapi.json", "POST {}/release")
     keys = {path.format("/projects/flights") for path in paths}
+    keys.add("POST /projects/flights/releases/{release}/decision")
     limit = {"ThrottlingRateLimit": 20, "ThrottlingBurstLimit": 40}
     assert stage["RouteSettings"] == dict.fromkeys(keys, limit)
     # Settings of a route are refused before there is the route.
     routes = {n for n, r in of_kind(template, "AWS::ApiGatewayV2::Route").items() if r["RouteKey"] in keys}
-    assert set(template["Resources"][name]["DependsOn"]) >= routes and len(routes) == 4
+    assert set(template["Resources"][name]["DependsOn"]) >= routes and len(routes) == len(keys)
     assert "POST /projects/{project}/outcomes" in by_key(template, of_kind)
 
 

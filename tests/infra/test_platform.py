@@ -136,6 +136,6 @@ def test_functions_know_the_topic_and_endpoints_their_project(any_stage, of_kind
     for function in of_kind(any_stage.platform, "AWS::Lambda::Function").values():
         variables = function["Environment"]["Variables"]
         if function["Handler"].startswith(("shift_traffic.", "settle_release.", "publish_version.")):
-            assert "Alarms" in variables["TIDEMILL_ALARM_TOPIC"]["Ref"]
+            assert "Alarms" in variables["TIDEMILL_TOPIC"]["Ref"]
         if function["FunctionName"].endswith("-predict"):
             assert f"-{variables['TIDEMILL_PROJECT']}-predict" in function["FunctionName"]
