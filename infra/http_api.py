@@ -45,6 +45,12 @@ class HttpApi(Construct):
         """`asks`: the function that judges tokens, on a stage of tokens."""
         super().__init__(scope, construct_id)
         name = f"tidemill-{stage.name}"
+        waiting = [project.name for project in projects.values() if project.rollout.approval == "required"]
+        if waiting and stage.auth == "token":
+            raise ValueError(
+                f"stage {stage.name}: {waiting} need a person's approval (rollout.approval), and an API token"
+                " names none; take auth `iam` or `jwt`, or leave the approval out"
+            )
         self._projects = projects
         self.api = apigateway.CfnApi(self, "Api", name=name, protocol_type="HTTP")
         self._authorization = Authorization(self, "Authorization", stage=stage, api_id=self.api.ref, asks=asks)

@@ -38,8 +38,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def _person(event: dict[str, Any]) -> dict[str, Any]:
-    by, said, of = asked.person(event), asked.parsed(Decision, event), event["pathParameters"]
-    return _decide(of["project"], of["release"], said.decision, said.reason, by)
+    by, said = asked.person(event), asked.parsed(Decision, event)
+    release_id = event["pathParameters"]["release"]
+    return _decide(asked.project(event), release_id, said.decision, said.reason, by)
 
 
 def _decide(project: str, release_id: str, word: Word, reason: str, by: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 def _steer(event: dict[str, Any]) -> dict[str, Any]:
     by, said = asked.client(event), asked.parsed(Steering, event)
     return steer_release(
-        project=event["pathParameters"]["project"],
+        project=asked.project(event),
         action=said.action,
         reason=said.reason,
         by=by,

@@ -207,3 +207,12 @@ def test_a_route_that_is_no_action_is_not_deployed(synthesize, monkeypatch) -> N
     monkeypatch.setattr(routes, "action_of", lambda key: None)
     with pytest.raises(Exception, match="is no action; name it in"):
         synthesize("dev")
+
+
+def test_nobody_could_approve_where_the_api_asks_for_tokens(synthesize) -> None:
+    from infra import project_files
+
+    flights = project_files.read(project_files.folder())["flights"]
+    waits = flights.model_copy(update={"rollout": flights.rollout.model_copy(update={"approval": "required"})})
+    with pytest.raises(ValueError, match="need a person's approval"):
+        synthesize("dev", projects={"flights": waits}, auth="token")

@@ -95,7 +95,8 @@ def decide(by: Any, body: Any, release: str = ONE) -> tuple[int, dict[str, Any]]
     identity = {"authorizer": found} if found else {}
     event = {
         "requestContext": identity,
-        "pathParameters": {"project": "tides", "release": release},
+        "rawPath": f"/projects/tides/releases/{release}/decision",
+        "pathParameters": {"release": release},
         "body": body if isinstance(body, str) else json.dumps(body),
     }
     answer = handler("decide_release")(event, CONTEXT)

@@ -14,6 +14,9 @@ from tidemill.adapters.index import DynamoIndex
 from tidemill.adapters.objects import S3Objects
 from tidemill.errors import ConflictError, RecordNotFound
 from tidemill.ports import Alias
+from tidemill.projects import Rollout
+from tidemill.release.explain import explain
+from tidemill.release.shift_traffic import wait_seconds
 
 ONE, TWO, THREE = "tides-v00001", "tides-v00002", "tides-v00003"
 GOOD = {"2": 1.0, "3": 1.1}
@@ -392,3 +395,25 @@ def test_requests_without_outcomes_in_one_arm_alone_end_the_release(make_world: 
     found = world.judge("tides-v00002")
     assert found["verdict"] == "roll_back"
     assert "outcomes are missing from one arm: 0 of" in found["reason"]
+
+
+def test_each_step_has_looks_of_its_own(make_world: Any) -> None:
+    world = make_world(max_looks=3, min_units=100_000)
+    world.released(ONE)
+    world.experiment(TWO)
+    world.shift(TWO, 0)
+    for _ in range(2):
+        assert world.judge(TWO)["verdict"] == "continue"
+    world.shift(TWO, 1)
+    assert [world.judge(TWO)["verdict"] for _ in range(3)] == ["continue", "continue", "roll_back"]
+    look = world.fact(names.release("tides", TWO) + "look-0005.json")
+    assert (look["look"], look["look_of_step"], look["reason"].split(" (")[0]) == (5, 3, "undecided after 3 looks")
+    plan = world.fact(names.release("tides", TWO) + "plan.json")
+    looks = [world.fact(names.release("tides", TWO) + f"look-{n:04d}.json") for n in range(1, 6)]
+    assert explain(plan, looks, None)["same"]
+
+
+def test_a_long_watch_is_looked_at_less_often() -> None:
+    rules = Rollout(plan=("blue_green",), watch_minutes=60 * 24 * 50, look_minutes=15)
+    assert wait_seconds(rules, 0, None) == 60 * 72
+    assert wait_seconds(Rollout(plan=("blue_green",), look_minutes=15), 0, None) == 900

@@ -32,7 +32,8 @@ def steer(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     def call(body: Any, by: Any = "arn:ada") -> tuple[int, dict[str, Any]]:
         found = {"iam": {"userArn": by}} if isinstance(by, str) else by
         signed = {"authorizer": found} if found else {}
-        event = {"requestContext": signed, "pathParameters": {"project": "tides"}, "body": json.dumps(body)}
+        # A project with routes of its own has no path parameter.
+        event = {"requestContext": signed, "rawPath": "/projects/tides/release", "body": json.dumps(body)}
         answer = module.handler(event, CONTEXT)
         return answer["statusCode"], json.loads(answer["body"])
 

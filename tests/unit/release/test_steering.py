@@ -7,8 +7,9 @@ import pytest
 
 from tidemill import names
 from tidemill.errors import ConflictError
-from tidemill.ports import Alias
+from tidemill.ports import Alias, Update
 
+PK = names.pk("tides")
 ONE, TWO, THREE = "tides-v00001", "tides-v00002", "tides-v00003"
 BAD = {"2": 1.0, "3": -0.2}
 EQUAL = {"2": 1.0, "3": 1.0}
@@ -57,7 +58,7 @@ def test_looks_do_not_count_while_a_release_is_paused(make_world: Any) -> None:
     world.steer("pause", reason="a storm")
     for _ in range(5):
         found = world.judge(TWO, 1)
-        assert (found["verdict"], found["look"], found["wait_seconds"]) == ("continue", 1, 900)
+        assert (found["verdict"], found["look"], found["wait_seconds"]) == ("continue", 1, 3600)
         assert "paused by arn:ada: a storm" in found["reason"]
     assert world.row(names.sk_release(TWO))["looks"] == 0
     assert list(world.objects.keys(names.release("tides", TWO) + "look-")) == []
@@ -294,3 +295,24 @@ def test_a_promotion_is_taken_back_in_the_name_of_who_moved_the_pointer(
     row = shared.row(names.sk_release(TWO))
     assert (row["state"], row["by"], row["reason"]) == ("rolled_back", "arn:eve", "complaints")
     assert shared.fact(folder + "reversal.json")["by"] == "arn:bob"
+
+
+@pytest.mark.parametrize("plan", ["canary", ["replay", "canary"]])
+def test_paused_it_is_looked_at_rarely_whatever_the_plan(make_world: Any, plan: Any) -> None:
+    world = make_world(plan=plan)
+    world.released(ONE)
+    world.experiment(TWO)
+    assert world.shift(TWO, 0)["wait_seconds"] < 3600
+    world.steer("pause")
+    assert world.judge(TWO)["wait_seconds"] == 3600
+
+
+@pytest.mark.parametrize(("verdict", "ends"), [("promote", True), ("roll_back", True), ("continue", False)])
+def test_what_a_look_has_decided_is_not_paused(shared: Any, verdict: str, ends: bool) -> None:
+    shared.index.transact([Update(PK, names.sk_release(TWO), {"verdict": verdict, "reason": "the last look"})])
+    if not ends:
+        assert shared.steer("pause")["state"] == "running"
+        return
+    with pytest.raises(ConflictError, match="being carried out"):
+        shared.steer("pause")
+    assert shared.settle(TWO, verdict, "the last look")["state"] in ("promoted", "rolled_back")

@@ -17,7 +17,7 @@ from tidemill import canonical, names, projects
 from tidemill.adapters.memory import MemoryEndpoints, MemoryIndex, MemoryObjects
 from tidemill.ports import Put
 from tidemill.projects import Rollout
-from tidemill.release import arms, record
+from tidemill.release import arms, record, soundness
 from tidemill.release.assignment import arm
 from tidemill.serving.openapi.document import describe_api
 
@@ -35,14 +35,19 @@ def deploy(
     challenger v8 version 3."""
     objects, index = MemoryObjects(), MemoryIndex()
     for number, trained in ((7, classifier), (8, later_classifier)):
-        for file, body in files_of(trained).items():
+        files = files_of(trained)
+        document = json.loads(files["model.json"]) | {"version": number}
+        document["identity"] = soundness.identity(document)
+        files["model.json"] = canonical.dumps(document)
+        for file, body in files.items():
             objects.put_new(names.model("tides", number) + file, body)
+        index.transact([Put(names.pk("tides"), names.sk_model(number), {"identity": document["identity"]})])
     rollout = Rollout(assignment="entity", unit="entity", steps=STEPS).model_dump(mode="json")
     record.keep(objects, "tides", RELEASE, record.PLAN, {"rollout": rollout})
     release = {"release_id": RELEASE, "state": "running", "model": 8, "function_version": "3"}
     release["champion"] = {"model": 7, "function_version": "2"}
     index.transact([Put(names.pk("tides"), names.sk_release(RELEASE), release)])
-    arms.publish("tides", release, objects=objects, index=index, endpoints=MemoryEndpoints())
+    arms.publish("tides", release, objects=objects, index=index, endpoints=MemoryEndpoints(), room={})
 
     def deployed(step: int) -> ModuleType:
         folder = tmp_path / f"step{step}"
@@ -164,7 +169,7 @@ def test_the_document_requires_entities_where_the_project_or_its_model_does(
     index.transact([Put(names.pk("tides"), names.POINTER_LIVE, {"epoch": 1, "champion": {"model": 7}})])
     settings = {"assignment": rollout, "unit": "entity"}
     asked = projects.parse({**problem.model_dump(mode="json", exclude_unset=True), "rollout": settings})
-    document = describe_api(problem=asked, server="https://x", objects=objects, index=index)
+    document = describe_api(problem=asked, server="https://x", objects=objects, index=index, auth="iam")
     schema = document["components"]["schemas"]["PredictRequest"]
     content = document["paths"]["/projects/tides/predict"]["post"]["requestBody"]["content"]["application/json"]
     required = noted or rollout == "entity"

@@ -35,6 +35,11 @@ def check(
                 f"v{model:05d} of {project!r} is served in its training form, and a version that has both arms has"
                 f" the layers for ONNX; {REMEDY}"
             )
+        if (document.get("capture") or {}).get("entity") == "drop":
+            raise ArmsUnfit(
+                f"v{model:05d} of {project!r} captures no entities (serving.capture.entity: drop), so that its"
+                f" share could not be told in entities; {REMEDY}"
+            )
         stat = objects.head(names.model(project, model) + layer_files.MODEL)
         sizes += [len(described), stat.size if stat else 0]
     needed, has = bundle.unzipped(sizes), room.get(ONNX, bundle.LIMIT)

@@ -30,12 +30,13 @@ from tidemill.serving.day_lines import BROKEN, UNREADABLE, lines
 @dataclass
 class Request:
     """What one request was answered, by whom, about whom, when: prediction id → what the loss is taken of, and the
-    value of the covariate. `share` of its arm's requests are captured."""
+    value of the covariate. `share` of its arm's requests are captured; `masked`: not with all features."""
 
     variant: str
     entity: str | None = None
     at: str = ""
     share: float = 1.0
+    masked: bool = False
     answers: dict[str, tuple[Answer, float | None]] = field(default_factory=dict)
 
 
@@ -67,10 +68,11 @@ def read_requests(
     since: datetime,
     until: datetime,
     covariate: str | None = None,
+    variant: str | None = None,
     counted: Counter[str] | None = None,
 ) -> dict[str, Request]:
-    """Requests answered since `since`, by request id. A prediction captured twice counts once. Lines that cannot
-    be read are `counted`."""
+    """Requests answered since `since`, by request id; by that `variant` alone, if one is named. A prediction
+    captured twice counts once. Lines that cannot be read are `counted`."""
     requests: dict[str, Request] = {}
     told: Counter[str] = Counter() if counted is None else counted
     for line in lines(objects, partial(names.captured, project), since=since, until=until, counted=told):
@@ -81,7 +83,7 @@ def read_requests(
         except BROKEN:
             told[UNREADABLE] += 1
             continue
-        if late:
+        if late and variant in (None, fresh.variant):
             requests.setdefault(request_id, replace(fresh, answers={})).answers.update(fresh.answers)
     return _evenly(requests)
 
@@ -89,7 +91,8 @@ def read_requests(
 def _request(line: Mapping[str, Any], covariate: str | None) -> Request:
     """What a line tells of a request: as a whole, or not at all."""
     answers = {item["prediction_id"]: (answer_of(item), _covariate(item, covariate)) for item in line["instances"]}
-    return Request(line["variant"], line.get("entity_id"), line["at"], line.get("share") or 1.0, answers)
+    share, masked = line.get("share") or 1.0, bool(line.get("masked"))
+    return Request(line["variant"], line.get("entity_id"), line["at"], share, masked, answers)
 
 
 def _evenly(requests: dict[str, Request]) -> dict[str, Request]:
@@ -122,10 +125,10 @@ def read_outcomes(
 ) -> dict[str, Outcome]:
     """Outcomes received since `since`, by prediction id; the one received last counts. Those that name an entity
     and a time belong to these `requests`. What could not be joined is `counted`, as `joining` says."""
+    # Of a sample, the entity's latest prediction may be missing, also where another model captured everything.
+    whole = all(request.share >= 1 for request in (requests or {}).values())
     asked = [
-        joining.Asked(
-            request.entity, datetime.fromisoformat(request.at), list(request.answers), request.share >= 1
-        )
+        joining.Asked(request.entity, datetime.fromisoformat(request.at), list(request.answers), whole)
         for request in (requests or {}).values()
         if request.entity is not None
     ]

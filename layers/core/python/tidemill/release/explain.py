@@ -74,13 +74,13 @@ def _look(plan: Mapping[str, Any], look: Mapping[str, Any]) -> Facts:
 def _again(rules: Rollout, look: Mapping[str, Any], focus: float) -> Verdict:
     """By the plan of the look's step; the first records had but one plan."""
     ours, theirs = (arm(look["arms"][side]) for side in ("challenger", "champion"))
-    step = look["step"]
+    step, number = look["step"], look.get("look_of_step", look["look"])  # the first records had one count
     if look.get("plan") == "blue_green":
         return watch.judge(ours, theirs, rules=rules, step=step, minutes=look["minutes"])
     if look.get("plan") in UNEXPOSED:
         both, shadow = Sample(**look["paired"]), Shadow(**look["shadow"])
-        return paired.judge(ours, theirs, both, shadow, rules=rules, step=step, look=look["look"])
-    return judge(ours, theirs, rules=rules, step=step, look=look["look"], days=look.get("days"), focus=focus)
+        return paired.judge(ours, theirs, both, shadow, rules=rules, step=step, look=number)
+    return judge(ours, theirs, rules=rules, step=step, look=number, days=look.get("days"), focus=focus)
 
 
 def alike(one: Any, other: Any) -> bool:

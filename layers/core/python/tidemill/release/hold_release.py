@@ -26,8 +26,14 @@ def pause_release(project: str, pointer: Row, *, reason: str, by: str, index: In
             f"release {release['release_id']!r} is paused already, by {release['paused_by']} at "
             f"{release['paused_at']} ({release['paused_reason']}); resume or settle it"
         )
+    verdict = release.get("verdict")
+    if verdict in ("promote", "roll_back"):
+        raise ConflictError(
+            f"the last look at release {release['release_id']!r} says {verdict} ({release.get('reason')}), which"
+            " is being carried out; roll back afterwards, if it has to be"
+        )
     change = {"paused_at": now.isoformat(), "paused_by": by, "paused_reason": reason}
-    held = {"state": "running", "paused_at": None}
+    held = {"state": "running", "paused_at": None, "verdict": verdict}
     share = {"weight": 0.0}
     _move(project, pointer, release, "paused", change, held, share, by=by, reason=reason, index=index, now=now)
 

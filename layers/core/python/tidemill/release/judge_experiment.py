@@ -5,6 +5,7 @@ that it can be made again), and the number of looks into the release's row. A lo
 again.
 """
 
+import math
 from collections import Counter
 from datetime import datetime
 from functools import partial
@@ -18,6 +19,10 @@ from tidemill.release import experiment, overdue, paired, pairs, record, shadowe
 from tidemill.release import pointer as live
 from tidemill.release.hold_release import age_days
 from tidemill.release.shift_traffic import wait_seconds
+
+PAUSED_SECONDS = 3600
+"""Between two looks at whether a paused release was resumed: an execution has no more than 25,000 events, which a
+release must not use up while nothing happens."""
 
 
 def judge_experiment(
@@ -41,13 +46,14 @@ def judge_experiment(
         reason = f"the release is {release['state']}: {release.get('reason')}"
         return _answer("settled", reason, step=release["step"], look=release["looks"], wait=0, rules=rules)
     number, here = look or release["looks"] + 1, max(0, release["step"])
-    waiting = partial(_answer, look=number, wait=wait_seconds(rules, here, look_seconds), rules=rules)
+    waiting = partial(_answer, look=number, rules=rules)
     if release.get("paused_at"):
         reason = f"paused by {release['paused_by']}: {release['paused_reason']}"
-        return waiting("continue", reason, step=release["step"])
+        return waiting("continue", reason, step=release["step"], wait=math.ceil(look_seconds or PAUSED_SECONDS))
     if release["step"] >= 0 and release.get("since") is None:
         # Resumed by one who was killed on the way: ShiftTraffic makes the alias follow, and begins the step.
-        return waiting("advance", "the release is resumed", step=release["step"])
+        again = wait_seconds(rules, here, look_seconds)
+        return waiting("advance", "the release is resumed", step=release["step"], wait=again)
     taken = _taken(objects, project, release_id, number)
     if taken is None:
         fact = _look(number, plan, release, objects=objects, index=index, now=clock())
@@ -92,9 +98,11 @@ def _look(
         raise ConflictError(f"release {release['release_id']!r} has no traffic yet; shift it, then look")
     stage, counted = rules.stages()[release["step"]], Counter[str]()
     judged = LOOKS.get(stage.plan, _split)
-    found = judged(number, plan, release, pointer["champion"], objects=objects, now=now, counted=counted)
+    of_step = number - int(release.get("looks_before") or 0)
+    found = judged(of_step, plan, release, pointer["champion"], objects=objects, now=now, counted=counted)
     return {
         "look": number,
+        "look_of_step": of_step,
         "step": release["step"],
         "plan": stage.plan,
         "epoch": pointer["epoch"],
@@ -179,11 +187,13 @@ def _shadowed(
     project, measure, rules, step = plan["project"], record.measure(plan), record.rules(plan), release["step"]
     stage = rules.stages()[step]
     since, until = shadowed.span(stage.plan, rules, release, now)
-    captured = experiment.read_requests(objects, project, since=since, until=until, counted=counted)
+    captured = experiment.read_requests(
+        objects, project, since=since, until=until, counted=counted, variant=champion["function_version"]
+    )
     requests = {
         request_id: request
         for request_id, request in captured.items()
-        if request.variant == champion["function_version"] and datetime.fromisoformat(request.at) < until
+        if not request.masked and datetime.fromisoformat(request.at) < until
     }
     answers = list(shadowed.answers(objects, shadowed.folder(project, release["release_id"], step)))
     outcomes = experiment.read_outcomes(

@@ -50,14 +50,14 @@ def requests(
     objects: ObjectStore, project: str, *, variant: str, since: datetime, until: datetime, most: int | None = None
 ) -> list[Asked]:
     """What that variant was asked in that time, in the order of time; of more than `most` the latest. Lines that
-    cannot be read are left out; the look counts them."""
+    cannot be read are left out, and those from which features are masked: nobody can be asked them again."""
     found: dict[str, Asked] = {}
     told: Counter[str] = Counter()
     for line in lines(objects, partial(names.captured, project), since=since, until=until, counted=told):
         try:
             at, request_id = datetime.fromisoformat(line["at"]), str(line["request_id"])
             rows = {item["prediction_id"]: item["features"] for item in line["instances"]}
-            counts = line["variant"] == variant and since <= at < until
+            counts = line["variant"] == variant and since <= at < until and not line.get("masked")
         except BROKEN:
             told[UNREADABLE] += 1
             continue

@@ -55,9 +55,12 @@ def shift_traffic(
 def wait_seconds(rules: Rollout, step: int, override: float | None) -> int:
     """Whole seconds until the next look: the deployment's override, or the project's `look_minutes`. Requests that
     are replayed came long ago, and nothing is waited for."""
-    if rules.stages()[step].plan == "replay":
+    plan = rules.stages()[step].plan
+    if plan == "replay":
         return 1
-    return max(1, math.ceil(override if override is not None else rules.look_minutes * 60))
+    # A long watch has no limit of looks, and a state machine one of events.
+    seconds = max(rules.look_minutes, rules.watch_minutes / 1000 if plan == "blue_green" else 0) * 60
+    return max(1, math.ceil(override if override is not None else seconds))
 
 
 def _take_step(project: str, release: Row, step: int, rules: Rollout, *, index: Index, clock: Clock) -> None:
@@ -76,7 +79,7 @@ def _take_step(project: str, release: Row, step: int, rules: Rollout, *, index: 
             Update(
                 pk,
                 names.sk_release(release["release_id"]),
-                {"step": step, "since": None},
+                {"step": step, "since": None, "looks_before": release["looks"]},
                 if_equal={"state": "running", "step": release["step"], "paused_at": paused},
             ),
             audit.entry(

@@ -1,6 +1,7 @@
 """What a person asks of the API: who they are, what of, and the answer to it. For functions behind a route of
 their own; errors become answers here."""
 
+import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -35,6 +36,11 @@ def client(event: Mapping[str, Any]) -> str:
     if name := (found.get("lambda") or {}).get(token_names.CONTEXT_CLIENT):
         return f"token:{name}"
     return person(event)
+
+
+def project(event: Mapping[str, Any]) -> str:
+    """The project in the path: a project with routes of its own has no parameter that tells it."""
+    return urllib.parse.unquote(str(event["rawPath"]).split("/")[2])
 
 
 def parsed(contract: type[Contract], event: Mapping[str, Any]) -> Contract:

@@ -37,7 +37,8 @@ def respond(
     version has both arms of an experiment, the entity says which answers, as that arm's own `variant`.
     """
     through_http = http.is_http(event)
-    if not through_http and isinstance(event, dict) and event.keys() == {names.SHADOW}:
+    in_shadow = not through_http and isinstance(event, dict) and event.keys() == {names.SHADOW}
+    if in_shadow:
         # A release asks about a request that was answered and captured before. No caller over HTTP can say so.
         event, write = event[names.SHADOW], lambda *_: None
     arm = None
@@ -46,7 +47,9 @@ def respond(
             http.refuse_above_limit(event)
         loaded = model()
         project = loaded.document["project"]
-        asked = read(http.body(event) if through_http else event, by_entity=loaded.by_entity)
+        # What was asked before may be of nobody: the project has assigned entities only since.
+        by_entity = loaded.by_entity and not in_shadow
+        asked = read(http.body(event) if through_http else event, by_entity=by_entity)
         if not isinstance(loaded, Model):
             variant = loaded.variant(asked.entity_id)
             arm = variant if asked.entity_id is not None else None
