@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.source import source
-from tidemill.names import ENV_SOURCE
+from tidemill.env_names import ENV_SOURCE
 
 AS = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
 

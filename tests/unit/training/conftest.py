@@ -29,6 +29,7 @@ from tidemill.training.sagemaker.requests import Place
 from tidemill.training.select_best import select_best
 from tidemill.training.stop_run import stop_run
 from tidemill.training.studies.storage import StudyStorage
+from tidemill.training.studies.trial_rows import PROOF
 from tidemill.training.threads import limited
 from tidemill.training.worker import Worker
 
@@ -290,8 +291,9 @@ class Mill:
         self.index.rows[names.pk("tides"), names.POINTER_LIVE] = pointer
 
     def state(self) -> tuple[dict[str, list[bytes]], dict[tuple[str, str], dict[str, Any]]]:
-        """Everything that is stored, every version of it."""
-        return copy.deepcopy(self.objects.versions), copy.deepcopy(self.index.rows)
+        """Everything that is stored, every version of it, but the proofs: each writer draws its own."""
+        rows = {key: {name: row[name] for name in row if name != PROOF} for key, row in self.index.rows.items()}
+        return copy.deepcopy(self.objects.versions), copy.deepcopy(rows)
 
     def restore(self, state: tuple[Any, Any]) -> None:
         self.objects.versions, self.index.rows = copy.deepcopy(state[0]), copy.deepcopy(state[1])
