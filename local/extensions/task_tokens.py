@@ -1,7 +1,7 @@
 """An answer under a task token is authorized on the state machine whose execution waits.
 
 MiniStack knows no resource for `SendTaskSuccess`, so that only a grant on `*` would do. Here it is the state
-machine that gave the token
+machine that gave the token, also once it was used: who comes second hears that nothing waits, as on AWS
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html).
 """
 
@@ -17,6 +17,8 @@ Record = dict[str, Any]
 # ARN of the state machine whose task runs, and of those whose tokens were given.
 machine: ContextVar[str] = ContextVar("machine", default="")
 given: dict[str, str] = {}
+KNOWN = 10_000
+"""Tokens that are remembered, the latest ones."""
 
 
 def install() -> None:
@@ -33,10 +35,9 @@ def install() -> None:
 
     def wait_of_machine(resource: str, data: Any, token: str, state: Record) -> Any:
         given[token] = machine.get()
-        try:
-            return wait(resource, data, token, state)
-        finally:
-            given.pop(token, None)
+        for oldest in list(given)[:-KNOWN]:
+            given.pop(oldest, None)
+        return wait(resource, data, token, state)
 
     def with_tokens(
         service: str, method: str, path: str, headers: Record, body: bytes, *args: Any, **kwargs: Any

@@ -17,7 +17,7 @@ def resource(token: str) -> str:
     return str(iam_actions.extract_resource_arn("states", "POST", "/", {}, body, {}, "us-east-1", "000000000000"))
 
 
-def test_while_an_execution_waits_its_machine_is_the_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_that_gave_a_token_is_its_resource(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
     def wait(resource_of_task: str, data: Any, token: str, state: Any) -> None:
@@ -32,5 +32,8 @@ def test_while_an_execution_waits_its_machine_is_the_resource(monkeypatch: pytes
     task_tokens.install()
     stepfunctions._execute_task({}, {}, {"stateMachineArn": ARN}, {})
     assert seen == [ARN]
-    assert resource("token-1") == "*", "nothing waits under it any more"
+    assert resource("token-1") == ARN, "who comes second hears that nothing waits, not that it may not ask"
     assert resource("another") == "*"
+    monkeypatch.setattr(task_tokens, "KNOWN", 1)
+    stepfunctions._invoke_with_callback("arn", {}, "token-2", {})
+    assert list(task_tokens.given) == ["token-2"]
