@@ -253,6 +253,23 @@ def test_a_challenger_that_fails_is_rolled_back_with_the_reason(
         assert last_look(world)["paired"]["units"] == 9
 
 
+def test_what_failed_before_a_pause_does_not_count_after_it(make_world: Any) -> None:
+    world = begun(make_world, SAME, ["shadow", "canary"])
+    world.now += timedelta(minutes=20)
+    asked(world, "before", world.now - timedelta(minutes=5), requests=10)
+    world.endpoints.answer = lambda *_: {"error": "RequestInvalid", "message": "no", "status": 422}
+    assert world.shadow(TWO)["answered"] == 10
+    world.steer("pause")
+    world.now += timedelta(minutes=20)
+    assert world.shadow(TWO) == {"answered": 0, "pending": 0}, "paused, nobody is asked"
+    world.steer("resume")
+    world.endpoints.answer = answering(SAME)
+    world.now += timedelta(minutes=20)
+    asked(world, "after", world.now - timedelta(minutes=5), requests=10)
+    assert look(world)["verdict"] == "continue"
+    assert last_look(world)["shadow"]["errors"] == 0
+
+
 def test_a_function_error_is_told(make_world: Any) -> None:
     world = begun(make_world, SAME, ["replay", "canary"])
     world.endpoints.answer = lambda *_: {"errorType": "MemoryError", "errorMessage": "no room"}

@@ -53,7 +53,8 @@ def shadow(
     plan: str, requests: Mapping[str, Request], answers: Sequence[Mapping[str, Any]], *, over: bool
 ) -> Shadow:
     """How many answers and errors there are, and how alike the answers are."""
-    errors = [line["error"] for line in answers if "error" in line]
+    # A step that was resumed starts anew: what went wrong before is of requests that are none of it.
+    errors = [line["error"] for line in answers if "error" in line and line["request_id"] in requests]
     equal, apart = [], []
     for request_id, given in _answered(requests, answers):
         known = requests[request_id].answers
