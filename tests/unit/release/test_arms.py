@@ -177,6 +177,13 @@ def test_a_challenger_in_its_training_form_is_refused_before_anything_is_publish
     unfit(world, world.register(world.run(TWO, form="skops")), r"v00002 .* training form.*assignment: request")
 
 
+def test_a_champion_that_captures_no_entities_is_refused_before_anything_is_published(make_world: Any) -> None:
+    world = by_entity(make_world)
+    key = names.model("tides", 1) + "model.json"
+    world.objects.put(key, json.dumps({**world.fact(key), "capture": {"entity": "drop"}}).encode())
+    unfit(world, world.register(world.run(TWO)), r"v00001 .* captures no entities.*assignment: request")
+
+
 def test_a_champion_in_its_training_form_is_refused_before_anything_is_published(make_world: Any) -> None:
     world = make_world(assignment="entity", unit="entity")
     world.run(ONE, form="skops")

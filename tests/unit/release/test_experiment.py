@@ -298,3 +298,27 @@ def test_an_entity_among_a_sample_is_not_joined(world: Any) -> None:
     requests = experiment.read_requests(world.objects, "tides", **span)
     assert len(requests) == 1
     assert experiment.read_outcomes(world.objects, "tides", requests=requests, **span) == {}
+
+
+def test_where_one_model_captured_a_sample_no_entity_is_joined_with_any_request(world: Any) -> None:
+    now, request = world.now, next(each for each in map(str, range(99)) if capture.sampled(each, 0.5))
+    other = next(each for each in map(str, range(100, 199)) if capture.sampled(each, 0.5))
+    captured = [{**line(request, now, "2", 0.9), "entity_id": "anna", "share": 0.5}]
+    captured.append({**line(other, now, "3", 0.9), "entity_id": "bert", "share": 1.0})
+    told = {"happened": now.isoformat(), "within": 1, "outcome": 0, "at": now.isoformat(), "entity_id": "bert"}
+    world.store(captured, [told], "a")
+    span: dict[str, Any] = {"since": now, "until": now}
+    requests = experiment.read_requests(world.objects, "tides", **span)
+    assert len(requests) == 2
+    # A later request of bert's may have been the champion's, and not captured.
+    assert experiment.read_outcomes(world.objects, "tides", requests=requests, **span) == {}
+
+
+def test_the_sample_of_another_version_does_not_thin_those_of_the_one_that_is_asked_for(world: Any) -> None:
+    now = world.now
+    old = next(each for each in map(str, range(99)) if capture.sampled(each, 0.1))
+    captured = [{**line(old, now, "1", 0.9), "share": 0.1}]
+    captured += [line(f"new-{number}", now, "2", 0.9) for number in range(20)]
+    world.store(captured, [], "a")
+    assert len(experiment.read_requests(world.objects, "tides", since=now, until=now)) < 20
+    assert len(experiment.read_requests(world.objects, "tides", since=now, until=now, variant="2")) == 20

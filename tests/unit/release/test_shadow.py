@@ -270,6 +270,23 @@ def test_what_failed_before_a_pause_does_not_count_after_it(make_world: Any) -> 
     assert last_look(world)["shadow"]["errors"] == 0
 
 
+def test_what_was_captured_without_all_features_is_asked_of_nobody(make_world: Any) -> None:
+    world = make_world(plan=["replay", "canary"])
+    world.endpoints.answer = answering(SAME)
+    world.released(ONE)
+    when = (world.now - timedelta(hours=1)).isoformat()
+    rows = [{"prediction_id": "r.0", "prediction": 1, "probability": 0.9, "features": {"moon": 1.0}}]
+    whole = {"request_id": "r", "at": when, "variant": "2", "entity_id": None, "instances": rows}
+    masked = [{**rows[0], "prediction_id": "m.0", "features": {}}]
+    world.store([whole, {**whole, "request_id": "m", "instances": masked, "masked": ["moon"]}], [], "a")
+    world.experiment(TWO)
+    world.shift(TWO, 0)
+    assert world.shadow(TWO) == {"answered": 1, "pending": 0}
+    world.judge(TWO)
+    found = last_look(world)["shadow"]
+    assert (found["requests"], found["over"]) == (1, True), "it does not wait for what is never asked"
+
+
 def test_a_function_error_is_told(make_world: Any) -> None:
     world = begun(make_world, SAME, ["replay", "canary"])
     world.endpoints.answer = lambda *_: {"errorType": "MemoryError", "errorMessage": "no room"}

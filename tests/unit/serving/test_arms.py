@@ -6,7 +6,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -157,6 +157,9 @@ def test_a_model_alone_refuses_requests_about_nobody_if_its_project_assigns_enti
     refused = invoke(function, {"instances": [ROW]})
     assert (refused["statusCode"], json.loads(refused["body"])["field"]) == (422, "entity_id")
     assert answer(function, "customer-1")["variant"] == "12"
+    # What was asked before the project assigned entities may be asked again by a release.
+    again = function.handler({names.SHADOW: {"instances": [ROW]}}, SimpleNamespace(aws_request_id="8f5a"))
+    assert len(again["predictions"]) == 1
 
 
 @pytest.mark.parametrize("rollout", ["entity", "request"])
