@@ -8,6 +8,7 @@ deleted) goes through the `Bucket` beside them.
 import json
 import os
 import socket
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from moto import mock_aws
 
 from local.cloud import Cloud
@@ -113,6 +115,21 @@ def clients(kind: str, request: pytest.FixtureRequest) -> Iterator[Clients | Non
             yield Clients(None)
     else:
         yield Clients(request.getfixturevalue("endpoint")) if kind == "cloud" else None
+
+
+@pytest.fixture
+def one_call_at_a_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto works on its tables without a lock, in the thread that calls: one call at a time, as a server would
+    take them. Between the calls of one worker, others have theirs."""
+    if kind != "moto":
+        return
+    lock, call = threading.Lock(), BaseClient._make_api_call
+
+    def locked(self: BaseClient, *arguments: Any) -> Any:
+        with lock:
+            return call(self, *arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", locked)
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ def test_counts_of_several_keys_are_apart(table: DynamoIndex | MemoryIndex) -> N
     assert table.count("TOKENS", "MINUTE#b", period="1", most=1)
 
 
+@pytest.mark.usefixtures("one_call_at_a_time")
 def test_many_at_once_lose_none_and_refuse_none_below_the_limit(table: DynamoIndex | MemoryIndex) -> None:
     with ThreadPoolExecutor(8) as threads:
         counted = list(threads.map(lambda _: table.count(*KEY, period="1", most=20), range(32)))

@@ -1,15 +1,12 @@
 """Optuna's own test case for storages, and many workers at once, over every adapter of table and bucket."""
 
-import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 import pytest
-from botocore.client import BaseClient
 from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState
 
@@ -40,21 +37,6 @@ def storage(index: Index, objects: ObjectStore) -> Iterator[StudyStorage]:
 
 class TestStudyStorage(StorageTestCase):
     """All tests of optuna.testing."""
-
-
-@pytest.fixture
-def one_call_at_a_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto works on its tables without a lock, in the thread that calls: one call at a time, as a server would
-    take them. Between the calls of one worker, others have theirs."""
-    if kind != "moto":
-        return
-    lock, call = threading.Lock(), BaseClient._make_api_call
-
-    def locked(self: BaseClient, *arguments: Any) -> Any:
-        with lock:
-            return call(self, *arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", locked)
 
 
 @pytest.mark.usefixtures("one_call_at_a_time")
