@@ -53,7 +53,7 @@ def whois(
 def _facts(
     deployment: Deployment, project: str, prediction_id: str, key: str, line: dict[str, Any]
 ) -> dict[str, Any]:
-    (answer,) = [item for item in line["instances"] if item["prediction_id"] == prediction_id][:1]
+    answer = next(item for item in line["instances"] if item.get("prediction_id") == prediction_id)
     told = ("at", "request_id", "entity_id", "variant")
     return {
         "project": project,

@@ -75,8 +75,9 @@ def publish(
         return release
     models = (release["champion"]["model"], release["model"])
     check(project, models, objects=objects, index=index, room=room)
+    files = _files(project, models, objects=objects, index=index)
     versions = [
-        _publish_step(project, release, step, stage.weight, objects=objects, index=index, endpoints=endpoints)
+        _publish_step(project, release, step, stage.weight, files, objects=objects, endpoints=endpoints)
         if stage.plan in SPLIT
         else None
         for step, stage in enumerate(rules.stages())
@@ -112,25 +113,29 @@ def _document(project: str, model: int, *, objects: ObjectStore, index: Index) -
     return body, told
 
 
+def _files(project: str, models: Sequence[int], *, objects: ObjectStore, index: Index) -> dict[str, bytes]:
+    """The files of both arms, as every step's layer has them."""
+    files: dict[str, bytes] = {}
+    for number, model in enumerate(models):
+        described, document = _document(project, model, objects=objects, index=index)
+        files[layer_files.of_arm(number, layer_files.DOCUMENT)] = described
+        files[layer_files.of_arm(number, layer_files.MODEL)] = stored.verified(
+            objects, names.model(project, model) + layer_files.MODEL, document["sha256"][layer_files.MODEL]
+        )
+    return files
+
+
 def _publish_step(
     project: str,
     release: Row,
     step: int,
     weight: float,
+    files: Mapping[str, bytes],
     *,
     objects: ObjectStore,
-    index: Index,
     endpoints: Endpoints,
 ) -> str:
-    sides = (release["champion"], {name: release[name] for name in ("model", "function_version")})
-    files: dict[str, bytes] = {}
-    for number, side in enumerate(sides):
-        folder = names.model(project, side["model"])
-        described, document = _document(project, side["model"], objects=objects, index=index)
-        files[layer_files.of_arm(number, layer_files.DOCUMENT)] = described
-        files[layer_files.of_arm(number, layer_files.MODEL)] = stored.verified(
-            objects, folder + layer_files.MODEL, document["sha256"][layer_files.MODEL]
-        )
+    sides = (release["champion"], release)
     told = {
         "project": project,
         "salt": release["release_id"],
